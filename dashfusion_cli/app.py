@@ -1,0 +1,141 @@
+"""The `dashfusion` command, and the one place where an error becomes a line and an exit code."""
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from dashfusion_cli import __version__
+from dashfusion_cli.commands import analyze, doctor, evaluate, extract, train, weights
+from dashfusion_cli.messages import say_error, say_note, set_loudness
+from dashfusion_cli.options import example
+from dashfusion_cli.output import StdoutClosed
+from dashfusion_cli.session import Session
+from dashfusion_models.errors import DashfusionError
+from dashfusion_models.privacy import silence_telemetry
+
+__all__ = ["app", "main", "run"]
+
+FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+app = typer.Typer(
+    name="dashfusion",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog=example("dashfusion analyze clip.mp4"),
+)
+
+# One line a command: a module of `commands` that says `register(app)`. They import typer and rich
+# at the top and anything heavier inside their functions.
+for command in (analyze, extract, train, evaluate, weights, doctor):
+    command.register(app)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: unwind, so that unfinished files go, and leave."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dashfusion {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Sentiment of a video from its words, voice and faces."""
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and leave with its exit code."""
+    with contextlib.suppress(ValueError, AttributeError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; whatever goes wrong ends here."""
+    silence_telemetry(offline=_offline(arguments))
+    session = Session()
+    command: Any = typer.main.get_command(app)
+    try:
+        with _logs_to_stderr(session):
+            code = command.main(
+                list(arguments), prog_name="dashfusion", standalone_mode=False, obj=session
+            )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except _Terminated:
+        return TERMINATED
+    except (StdoutClosed, BrokenPipeError):
+        _discard_stdout()
+        return 0
+    except DashfusionError as error:
+        say_error(str(error), session)
+        return FAILED
+    except Exception as error:
+        return _usage_or_internal(error, session)
+
+
+def _usage_or_internal(error: Exception, session: Session) -> int:
+    """Report a wrong command line (2), or a fault of ours (1)."""
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # Typer's own, whatever its version
+        error.show()
+        parameter = getattr(error, "param", None)
+        defaults = getattr(getattr(error, "ctx", None), "default_map", None) or {}
+        if parameter is not None and parameter.name in defaults:
+            name = parameter.name.replace("_", "-")
+            say_note(f"note: {session.settings_file} sets {name}", session)
+        return WRONG_USAGE
+    fact = " ".join(str(error).split())
+    kind = type(error).__name__
+    say_error(f"internal: {kind}{f': {fact}' if fact else ''}; run again with -v", session)
+    return FAILED
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+def _offline(arguments: Sequence[str]) -> bool:
+    return "--offline" in arguments or os.environ.get("DASHFUSION_OFFLINE", "0") not in {"", "0"}
+
+
+@contextlib.contextmanager
+def _logs_to_stderr(session: Session) -> Iterator[None]:
+    """Send logs to stderr while a command runs, and leave the process as it was."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    was = root.level
+    root.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            set_loudness(session)
+            yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(was)
+
+
+def _discard_stdout() -> None:
+    """Point stdout at nothing, or the interpreter complains of the closed pipe when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())

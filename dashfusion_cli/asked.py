@@ -1,0 +1,66 @@
+"""From the options of a command that opens media to what the analyzer is asked for.
+
+`analyze` has more options than a call should have arguments, and other commands share them: so
+they are taken by name from the parameters that Typer has read and checked.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dashfusion_cli.values import parse_seconds, parse_segments
+
+if TYPE_CHECKING:
+    from dashfusion_models.analyzer import AnalyzeOptions, Analyzer
+
+__all__ = ["check_times", "load_analyzer", "options_of"]
+
+
+def check_times(asked: Mapping[str, Any]) -> None:
+    """Refuse --start, --end and --segments that make no sense, before anything is loaded.
+
+    Raises:
+        typer.BadParameter: a wrong command line.
+    """
+    parse_segments(asked["segments"])
+    start_s, end_s = _span(asked)
+    if end_s is not None and end_s <= start_s:
+        raise typer.BadParameter(f"{asked['end']} is not after --start", param_hint="--end")
+
+
+def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
+    """Return what is wanted of each file."""
+    from dashfusion_models.analyzer import AnalyzeOptions
+
+    start_s, end_s = _span(asked)
+    return AnalyzeOptions(
+        language=None if asked["language"] == "auto" else asked["language"],
+        translate=asked["translate"],
+        transcript=asked["transcript"],
+        segments=parse_segments(asked["segments"]),
+        without=frozenset(stream.value for stream in asked["without"] or ()),
+        start_s=start_s,
+        end_s=end_s,
+    )
+
+
+def load_analyzer(asked: Mapping[str, Any]) -> "Analyzer":
+    """Load the checkpoint that was asked for."""
+    from dashfusion_models.analyzer import Analyzer
+
+    return Analyzer.load(
+        asked["checkpoint"],
+        device=asked["device"],
+        asr=asked["asr"].value,
+        asr_model=asked["asr_model"],
+        offline=asked["offline"],
+    )
+
+
+def _span(asked: Mapping[str, Any]) -> tuple[float, float | None]:
+    start, end = asked["start"], asked["end"]
+    return (
+        parse_seconds(start, "--start") if start is not None else 0.0,
+        parse_seconds(end, "--end") if end is not None else None,
+    )

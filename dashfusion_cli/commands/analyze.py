@@ -1,0 +1,145 @@
+"""`dashfusion analyze`: from media files to scores."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dashfusion_cli import options as opt
+from dashfusion_cli.asked import check_times, load_analyzer, options_of
+from dashfusion_cli.messages import say_error, say_warning
+from dashfusion_cli.output import Output, stdout_for_results_only
+from dashfusion_cli.progress import show_progress
+from dashfusion_cli.session import Session, session_of
+from dashfusion_cli.settings import setting
+from dashfusion_models.errors import DashfusionError, MediaError
+
+if TYPE_CHECKING:
+    from dashfusion_models.analysis import Analysis
+    from dashfusion_models.analyzer import AnalyzeOptions, Analyzer
+
+__all__ = ["register"]
+
+
+class _Form(StrEnum):
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+_Media = Annotated[
+    list[Path], typer.Argument(metavar="MEDIA", help="Videos, sound files or images.")
+]
+_FormOption = Annotated[
+    _Form, setting("--format", help="Several files as json: one line each (JSON Lines).")
+]
+_Timing = Annotated[bool, setting("--timing", help="Show how long each stage took.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    epilog = opt.example("dashfusion analyze clip.mp4 --format json --output clip.json")
+    app.command(no_args_is_help=True, epilog=epilog)(analyze)
+
+
+def analyze(
+    context: typer.Context,
+    media: _Media,
+    format: _FormOption = _Form.table,
+    output: opt.OutputFile = None,
+    force: opt.Force = False,
+    checkpoint: opt.Checkpoint = "dashfusion-mini",
+    language: opt.Language = "auto",
+    translate: opt.Translate = False,
+    transcript: opt.Transcript = None,
+    asr: opt.Asr = opt.Engine.auto,
+    asr_model: opt.AsrModel = "base",
+    segments: opt.Segments = "sentence",
+    without: opt.Without = None,
+    start: opt.Start = None,
+    end: opt.End = None,
+    timing: _Timing = False,
+    device: opt.Device = "auto",
+    offline: opt.Offline = False,
+    config: opt.Config = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Score the sentiment of MEDIA, utterance by utterance."""
+    check_times(context.params)
+    with Output(output, force=force) as out:
+        _first_must_exist(media)
+        options = options_of(context.params)
+        render = _renderer(format, out, timing=timing or verbose, several=len(media) > 1)
+        with load_analyzer(context.params) as analyzer:
+            done = _analyze_all(media, analyzer, options, render, out, session_of(context))
+    raise typer.Exit(0 if done else 1)
+
+
+def _analyze_all(
+    media: list[Path],
+    analyzer: "Analyzer",
+    options: "AnalyzeOptions",
+    render: "Callable[[Analysis], bytes]",
+    out: Output,
+    session: Session,
+) -> bool:
+    """Write one result after the other; tell whether all files could be scored."""
+    done = True
+    with show_progress(session) as board:
+        for number, path in enumerate(media, start=1):
+            board.title(f"{path}", number=number, of=len(media))
+            try:
+                _must_exist(path)
+                with stdout_for_results_only():
+                    analysis = analyzer.analyze(path, options, report=board)
+            except DashfusionError as error:
+                if len(media) == 1:
+                    raise
+                with board.aside():
+                    say_error(str(error), session)
+                done = False
+                continue
+            with board.aside():
+                for warning in analysis.warnings:
+                    say_warning(f"{path}: {warning}", session)
+                out.write(render(analysis))
+    return done
+
+
+def _renderer(
+    form: _Form, out: Output, *, timing: bool, several: bool
+) -> "Callable[[Analysis], bytes]":
+    """Return what turns one analysis after the other into the bytes to write."""
+    from dashfusion_cli.render.csv import render_csv
+    from dashfusion_cli.render.json import render_json, render_json_line
+    from dashfusion_cli.render.table import render_table
+
+    if form is _Form.json:
+        return render_json_line if several else render_json
+    written = 0
+
+    def render(analysis: "Analysis") -> bytes:
+        nonlocal written
+        written += 1
+        if form is _Form.csv:
+            return render_csv(analysis, header=written == 1)
+        table = render_table(analysis, out.look(), timing=timing)
+        return ("\n" * (written > 1) + table).encode(out.encoding, "replace")
+
+    return render
+
+
+def _first_must_exist(media: list[Path]) -> None:
+    """Fail before the models are loaded where a mistyped name is all there is."""
+    if not any(path.exists() for path in media):
+        _must_exist(media[0])
+
+
+def _must_exist(path: Path) -> None:
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder; use `dashfusion batch` for folders")
+    if not path.exists():
+        raise MediaError(f"{path}: no such file; check the name")

@@ -1,0 +1,51 @@
+"""What is said on stderr: errors, warnings, notes."""
+
+import contextlib
+import logging
+import sys
+import traceback
+import warnings
+
+from dashfusion_cli.session import Session
+
+__all__ = ["say_error", "say_note", "say_warning", "set_loudness"]
+
+
+def say_error(message: str, session: Session) -> None:
+    """Print `error: …` in one line, after the traceback if the user wants it."""
+    if session.verbose and sys.exc_info()[0] is not None:
+        _print(traceback.format_exc().rstrip())
+    _print("error: " + " ".join(message.split()))
+
+
+def say_warning(message: str, session: Session) -> None:
+    """Print `warning: …` in one line, unless the user wants silence."""
+    if not session.quiet:
+        _print("warning: " + " ".join(message.split()))
+
+
+def say_note(message: str, session: Session) -> None:
+    """Print a line for a person, unless the user wants silence."""
+    if not session.quiet:
+        _print(message)
+
+
+def set_loudness(session: Session) -> None:
+    """Let logs and warnings through: all with --verbose, else ours from warnings up.
+
+    What is logged never holds what was said in a clip.
+    """
+    logging.getLogger().setLevel(logging.INFO if session.verbose else logging.ERROR)
+    ours = logging.INFO if session.verbose else logging.WARNING
+    if session.quiet and not session.verbose:
+        ours = logging.ERROR
+    for name in ("dashfusion_models", "dashfusion_training", "dashfusion_cli"):
+        logging.getLogger(name).setLevel(ours)
+    if not sys.warnoptions:  # those are the user's own wish
+        warnings.simplefilter("default" if session.verbose else "ignore")
+
+
+def _print(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # stderr may be closed
+        encoding = sys.stderr.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)

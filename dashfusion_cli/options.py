@@ -1,0 +1,157 @@
+"""The options that several commands share, so that they read and behave the same everywhere."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dashfusion_cli.messages import set_loudness
+from dashfusion_cli.session import session_of
+from dashfusion_cli.settings import load_settings, setting
+
+__all__ = [
+    "Asr",
+    "AsrModel",
+    "Checkpoint",
+    "Config",
+    "Datasets",
+    "Device",
+    "End",
+    "Engine",
+    "Force",
+    "Language",
+    "MediaRoot",
+    "Offline",
+    "OutputFile",
+    "Quiet",
+    "ReportForm",
+    "Segments",
+    "Start",
+    "Stream",
+    "TableOrJson",
+    "Transcript",
+    "Translate",
+    "Verbose",
+    "Without",
+    "example",
+]
+
+
+class TableOrJson(StrEnum):
+    """The forms of what has no others."""
+
+    table = "table"
+    json = "json"
+
+
+class ReportForm(StrEnum):
+    """The forms of a report."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+class Engine(StrEnum):
+    """The speech engines by name."""
+
+    auto = "auto"
+    faster_whisper = "faster-whisper"
+    openai_whisper = "openai-whisper"
+
+
+class Stream(StrEnum):
+    """The modalities by name."""
+
+    text = "text"
+    audio = "audio"
+    vision = "vision"
+
+
+def example(line: str) -> str:
+    """Return the end of a --help: how the command is used."""
+    return f"Example: `{line}`"
+
+
+def _set_verbose(context: typer.Context, value: bool) -> bool:
+    session = session_of(context)
+    session.verbose |= value
+    set_loudness(session)
+    return value
+
+
+def _set_quiet(context: typer.Context, value: bool) -> bool:
+    session = session_of(context)
+    session.quiet |= value
+    set_loudness(session)
+    return value
+
+
+# -- for every command --
+
+Config = Annotated[
+    Path | None,
+    setting(
+        "--config",
+        metavar="FILE",
+        callback=load_settings,
+        is_eager=True,
+        help="Settings file instead of the usual dashfusion.toml.",
+    ),
+]
+Quiet = Annotated[
+    bool, setting("--quiet", "-q", callback=_set_quiet, help="No progress, no warnings.")
+]
+Verbose = Annotated[
+    bool,
+    setting("--verbose", "-v", callback=_set_verbose, help="Tracebacks, logs and stage times."),
+]
+Offline = Annotated[bool, setting("--offline", help="Never download weights.")]
+Device = Annotated[
+    str, setting("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
+]
+OutputFile = Annotated[
+    Path | None,
+    setting("--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all."),
+]
+Force = Annotated[bool, setting("--force", help="Replace an existing --output FILE.")]
+Checkpoint = Annotated[
+    str, setting("--checkpoint", metavar="NAME|PATH", help="The model that scores.")
+]
+
+# -- for every command that reads labelled data --
+
+Datasets = Annotated[
+    list[Path],
+    setting("--dataset", metavar="STORE|MANIFEST", help="A store or a CSV; may be repeated."),
+]
+MediaRoot = Annotated[
+    Path | None,
+    setting("--media-root", metavar="DIR", help="Where the files of a manifest lie."),
+]
+
+# -- for every command that opens media --
+
+Language = Annotated[
+    str, setting("--language", metavar="CODE", help="auto, or what is spoken: en, zh, ...")
+]
+Translate = Annotated[
+    bool, setting("--translate", help="Translate speech that the model does not read.")
+]
+Transcript = Annotated[
+    Path | None,
+    setting("--transcript", metavar="FILE", help="srt, vtt or txt instead of recognition."),
+]
+Asr = Annotated[Engine, setting("--asr", help="Speech engine.")]
+AsrModel = Annotated[
+    str, setting("--asr-model", metavar="SIZE", help="tiny, base, small, medium or large-v3.")
+]
+Segments = Annotated[
+    str, setting("--segments", metavar="HOW", help="sentence, whole, or a length in seconds.")
+]
+Without = Annotated[
+    list[Stream] | None, setting("--without", help="Leave a modality out; may be repeated.")
+]
+Start = Annotated[str | None, setting("--start", metavar="TIME", help="Seconds or h:mm:ss.")]
+End = Annotated[str | None, setting("--end", metavar="TIME", help="Seconds or h:mm:ss.")]

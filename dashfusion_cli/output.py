@@ -1,0 +1,138 @@
+"""Results go to stdout, or whole to a file; nothing else goes there."""
+
+import contextlib
+import errno
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dashfusion_models.errors import ConfigError, DashfusionError
+
+if TYPE_CHECKING:
+    from dashfusion_cli.render.plain import Look
+
+__all__ = ["Output", "OutputError", "StdoutClosed", "stdout_for_results_only"]
+
+_WIDEST = 160  # columns: a longer line of words is hard to read
+
+
+class OutputError(DashfusionError):
+    """A result that cannot be written."""
+
+
+class StdoutClosed(Exception):
+    """Whoever read stdout has gone; there is nobody left to tell."""
+
+
+class Output:
+    """Takes pieces of a result: to stdout at once, or to a file that appears when all is done.
+
+    Use as a context manager; a file is written beside its final name and renamed at the end of a
+    block that succeeds, so that nobody ever meets half of it.
+    """
+
+    def __init__(self, file: Path | None, *, force: bool = False) -> None:
+        self._file = file
+        if file is None:
+            return
+        if file.is_dir():
+            raise ConfigError(f"{file}: is a folder; give --output a file")
+        if file.exists() and not force:
+            raise ConfigError(f"{file}: exists already; use --force to replace it")
+        if not file.absolute().parent.is_dir():
+            raise ConfigError(f"{file.parent}: no such folder; create it first")
+        self._beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:12]}")
+
+    def __enter__(self) -> "Output":
+        """Open the file beside the final one."""
+        if self._file is not None:
+            try:
+                self._stream = self._beside.open("xb")
+            except OSError as error:
+                raise self._failed(error) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Rename the finished file, or remove the unfinished one."""
+        if self._file is None:
+            return
+        try:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            if kind is None:
+                self._beside.replace(self._file)
+        except OSError as error:
+            if kind is None:
+                raise self._failed(error) from error
+        finally:
+            self._stream.close()
+            self._beside.unlink(missing_ok=True)
+
+    @property
+    def encoding(self) -> str:
+        """The encoding of what is for people; files are UTF-8."""
+        return "utf-8" if self._file is not None else (sys.stdout.encoding or "utf-8")
+
+    def look(self) -> "Look":
+        """Return how wide and how colourful a table may be where it goes."""
+        from rich.console import Console
+
+        from dashfusion_cli.render.plain import Look
+
+        place = Console()
+        plain = self._file is not None or place.legacy_windows
+        return Look(
+            width=min(place.width, _WIDEST),
+            colors=None if plain or place.no_color else place.color_system,  # type: ignore[arg-type]
+            ascii_only=not self.encoding.lower().replace("-", "").startswith("utf"),
+        )
+
+    def write(self, data: bytes) -> None:
+        """Write bytes as they are.
+
+        Raises:
+            OutputError: the disk is full, or the place cannot be written.
+            StdoutClosed: the reader of stdout has gone.
+        """
+        if self._file is None:
+            _write_stdout(data)
+            return
+        try:
+            self._stream.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(
+            f"{self._file}: cannot be written ({error.strerror}); choose another place"
+        )
+
+
+def _write_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.flush()
+        binary = getattr(sys.stdout, "buffer", None)
+        if binary is None:  # a stdout that somebody replaced by a text stream
+            sys.stdout.write(data.decode("utf-8", "replace"))
+        else:
+            binary.write(data)
+            binary.flush()
+    except BrokenPipeError as error:
+        raise StdoutClosed from error
+    except OSError as error:
+        if sys.platform == "win32" and error.errno == errno.EINVAL:  # its way to say the same
+            raise StdoutClosed from error
+        raise OutputError(f"stdout: cannot be written ({error.strerror}); see where it goes") from (
+            error
+        )
+
+
+@contextlib.contextmanager
+def stdout_for_results_only() -> Iterator[None]:
+    """Send what a library prints to stderr, so that stdout stays a clean result."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

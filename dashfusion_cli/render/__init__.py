@@ -1,0 +1,1 @@
+"""A result becomes something to read: pure functions."""

@@ -1,0 +1,166 @@
+"""An analysis as a table for a terminal, or as plain text for a pipe."""
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dashfusion_cli.render.plain import Look, drawn, new_table, safe
+from dashfusion_models.analysis import Analysis, Overall, Segment
+from dashfusion_models.records import Modality, Streams
+
+__all__ = ["render_table"]
+
+_SCORE_WIDTH = 5  # "+0.75"
+_FINE_SCALE = 2.0  # scales up to this length need two decimals
+_BAR_CELLS = 6  # on each side of the centre
+_WORD_FOR: dict[Modality, str] = {"text": "words", "audio": "voice", "vision": "face"}
+_NARROW_BELOW = 72  # columns; the bar goes first
+
+
+def render_table(analysis: Analysis, look: Look, *, timing: bool = False) -> str:
+    """Return the table of one analysis, ending in a line end."""
+    times = [_timing(analysis, look)] if timing else []
+    return drawn(look, _header(analysis, look), _table(analysis, look), *times)
+
+
+def _header(analysis: Analysis, look: Look) -> Text:
+    facts = []
+    if not analysis.media.is_image:
+        facts.append(_clock(analysis.media.duration_s))
+    if analysis.language is not None:
+        share = analysis.language.probability
+        facts.append(analysis.language.code + (f" ({share:.0%})" if share is not None else ""))
+    facts.append(analysis.model.name)
+    between = " - " if look.ascii_only else " · "
+    line = Text(overflow="fold")
+    line.append(safe(str(analysis.media.path), look), style="bold")
+    line.append(between + safe(between.join(facts), look), style="dim")
+    return line
+
+
+def _table(analysis: Analysis, look: Look) -> Table:
+    roomy = look.width >= _NARROW_BELOW
+    table = new_table(look)
+    table.width = look.width
+    table.add_column("time", no_wrap=True)
+    table.add_column("words", ratio=1, overflow="fold")
+    table.add_column(_score_header(analysis) if roomy else "score", no_wrap=True)
+    table.add_column("label", overflow="fold")
+    for segment in analysis.segments:
+        table.add_row(*_segment_row(segment, analysis, look, roomy=roomy))
+    table.add_section()
+    table.add_row(*_overall_row(analysis.overall, analysis, look, roomy=roomy))
+    return table
+
+
+def _segment_row(
+    segment: Segment, analysis: Analysis, look: Look, *, roomy: bool
+) -> list[RenderableType]:
+    words = Text()
+    if segment.speaker is not None:
+        words.append(safe(segment.speaker, look) + ": ", style="bold")
+    if segment.text is None:
+        words.append("(nobody speaks)", style="dim italic")
+    else:
+        words.append(safe(segment.text, look))
+    if segment.reasons:
+        reasons = ", ".join(reason.replace("_", " ") for reason in segment.reasons)
+        words.append(f"\n({reasons})", style="dim")
+    time = Text(_clock(segment.start_s), style="cyan")
+    time.append(f"\n{_clock(segment.end_s)}", style="dim")
+    return [time, words, *_score_cells(segment, analysis, look, roomy=roomy)]
+
+
+def _overall_row(
+    overall: Overall, analysis: Analysis, look: Look, *, roomy: bool
+) -> list[RenderableType]:
+    whole = Text("all", style="bold")
+    what = Text("the picture" if analysis.media.is_image else "the whole clip", style="bold")
+    return [whole, what, *_score_cells(overall, analysis, look, roomy=roomy)]
+
+
+def _score_cells(
+    scored: Segment | Overall, analysis: Analysis, look: Look, *, roomy: bool
+) -> list[RenderableType]:
+    """Return the cells that a segment and the whole clip share: score, bar, label."""
+    style = "green" if scored.score > 0 else "red" if scored.score < 0 else ""
+    score = Text(_signed(scored.score, analysis).rjust(_SCORE_WIDTH), style=f"bold {style}".strip())
+    label = Text(scored.label, style=style)
+    driver = _driver(scored.contributions, analysis)
+    if driver:
+        label.append("\n" + driver, style="dim")
+    if roomy:
+        score.append(" ")
+        score.append_text(
+            _bar(scored.score, analysis.model.label_range, style, ascii_only=look.ascii_only)
+        )
+    if scored.interval is not None:
+        low, high = (_signed(edge, analysis) for edge in scored.interval)
+        indent = " " * (_SCORE_WIDTH + 1) if roomy else ""
+        score.append(f"\n{indent}{low} to {high}", style="dim")
+    return [score, label]
+
+
+def _score_header(analysis: Analysis) -> str:
+    """Name the ends and the centre of the bar, right above them."""
+    low, high = analysis.model.label_range
+    scale = f"{low:+g}".ljust(_BAR_CELLS) + "0" + f"{high:+g}".rjust(_BAR_CELLS)
+    return " " * (_SCORE_WIDTH + 1) + scale
+
+
+def _bar(score: float, label_range: tuple[float, float], style: str, *, ascii_only: bool) -> Text:
+    """Draw a score from the middle of its scale to the left or to the right, by half cells."""
+    low, high = label_range
+    reach = high if score > 0 else -low
+    share = min(1.0, abs(score) / reach) if reach > 0 else 0.0
+    halves = round(share * 2 * _BAR_CELLS)
+    empty, full, half_right, half_left, centre = (
+        (".", "#", "#", "#", "|") if ascii_only else ("·", "█", "▌", "▐", "│")
+    )
+    filled = full * (halves // 2)
+    rest = empty * (_BAR_CELLS - halves // 2 - halves % 2)
+    bar = Text(no_wrap=True)
+    if score < 0:
+        bar.append(rest, style="dim")
+        bar.append(half_left * (halves % 2) + filled, style=style)
+    else:
+        bar.append(empty * _BAR_CELLS, style="dim")
+    bar.append(centre, style="dim")
+    if score < 0:
+        bar.append(empty * _BAR_CELLS, style="dim")
+    else:
+        bar.append(filled + half_right * (halves % 2), style=style)
+        bar.append(rest, style="dim")
+    return bar
+
+
+def _driver(contributions: Streams[float | None], analysis: Analysis) -> str:
+    """Name the modality that moved the score most, with how far it did."""
+    known = [(name, value) for name, value in contributions.items() if value is not None]
+    if not known:
+        return ""
+    name, value = max(known, key=lambda pair: abs(pair[1]))
+    return f"{_WORD_FOR[name]} {_signed(value, analysis)}"
+
+
+def _timing(analysis: Analysis, look: Look) -> Text:
+    between = " - " if look.ascii_only else " · "
+    stages = (f"{name} {seconds:.1f} s" for name, seconds in analysis.timing_s.items())
+    return Text(between.join(stages), style="dim")
+
+
+def _signed(value: float, analysis: Analysis) -> str:
+    """Write a score with its sign and the decimals of its scale; what rounds to zero has none."""
+    low, high = analysis.model.label_range
+    decimals = 1 if high - low > _FINE_SCALE else 2
+    rounded = round(value, decimals)
+    return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
+
+
+def _clock(seconds: float) -> str:
+    """Write a time as m:ss.t or h:mm:ss."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    if minutes >= 60:
+        return f"{minutes // 60}:{minutes % 60:02d}:{rest // 10:02d}"
+    return f"{minutes}:{rest / 10:04.1f}"

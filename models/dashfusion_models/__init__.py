@@ -1,0 +1,25 @@
+"""From a media file to a sentiment score per utterance.
+
+`from dashfusion_models import Analyzer`; everything heavy is imported when it is first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dashfusion_models.analysis import Analysis
+    from dashfusion_models.analyzer import AnalyzeOptions, Analyzer
+
+__all__ = ["Analysis", "AnalyzeOptions", "Analyzer"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that the package itself is light."""
+    if name == "Analysis":
+        from dashfusion_models.analysis import Analysis
+
+        return Analysis
+    if name in __all__:
+        from dashfusion_models import analyzer
+
+        return getattr(analyzer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,170 @@
+"""What an analysis says of a file, and the JSON form of it (schema dashfusion/analysis/1).
+
+The field names are those of the JSON. Scores and times are rounded to 4 decimals here and nowhere
+else, so that every form of the output shows the same numbers.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dashfusion_models.records import FaceChoice, MediaInfo, Streams
+
+__all__ = [
+    "SCHEMA",
+    "Analysis",
+    "Asr",
+    "DetectedLanguage",
+    "Devices",
+    "ModelInfo",
+    "Overall",
+    "Reason",
+    "Segment",
+    "label_of",
+]
+
+SCHEMA = "dashfusion/analysis/1"
+
+Reason = Literal[
+    "no_face",
+    "no_speech",
+    "low_speech_confidence",
+    "short",
+    "unsupported_language",
+    "times_estimated",
+    "modalities_disagree",
+]
+
+SEVEN_LABELS = (  # MOSI's own words, for the rounded score from -3 to 3
+    "strongly negative",
+    "negative",
+    "weakly negative",
+    "neutral",
+    "weakly positive",
+    "positive",
+    "strongly positive",
+)
+FIVE_LABELS = ("negative", "weakly negative", "neutral", "weakly positive", "positive")
+FIVE_EDGES = (-0.7, -0.1, 0.1, 0.7)  # CH-SIMS; a class is open on the left, closed on the right
+
+
+def label_of(score: float, label_range: tuple[float, float]) -> str:
+    """Name a score in the words of its scale.
+
+    Seven words for the rounded score on [-3, 3]; CH-SIMS's five classes on [-1, 1]. Any other
+    range is first stretched to [-3, 3].
+    """
+    low, high = label_range
+    if (low, high) == (-1.0, 1.0):
+        return FIVE_LABELS[sum(score > edge for edge in FIVE_EDGES)]
+    on_seven = -3.0 + 6.0 * (score - low) / (high - low)
+    return SEVEN_LABELS[round(min(3.0, max(-3.0, on_seven))) + 3]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Which checkpoint scored."""
+
+    name: str
+    sha256: str
+    label_range: tuple[float, float]
+    license: str
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What ran where, as torch writes devices; None where a stage did not run."""
+
+    score: str
+    transcribe: str | None
+    vision: str | None
+
+
+@dataclass(frozen=True)
+class Asr:
+    """Which speech engine and model recognised the words."""
+
+    engine: str
+    model: str
+
+
+@dataclass(frozen=True)
+class DetectedLanguage:
+    """ISO 639-1 code; the probability is None where a user named the language."""
+
+    code: str
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Overall:
+    """The whole file: the mean of its segments weighted by duration."""
+
+    score: float
+    label: str
+    interval: tuple[float, float] | None
+    contributions: Streams[float | None]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One scored utterance, or one stretch scored from the face alone.
+
+    `contributions` of a modality: score minus the score with that modality masked out, None where
+    it is absent. `present`: the share of the segment covered by words, by voiced
+    sound, by a seen face.
+    """
+
+    start_s: float
+    end_s: float
+    text: str | None
+    speaker: str | None
+    score: float
+    label: str
+    interval: tuple[float, float] | None
+    contributions: Streams[float | None]
+    present: Streams[float]
+    speech_confidence: float | None
+    face: FaceChoice | None
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that `analyze` found in one file."""
+
+    tool_version: str
+    media: MediaInfo
+    model: ModelInfo
+    device: Devices
+    asr: Asr | None
+    language: DetectedLanguage | None
+    overall: Overall
+    segments: tuple[Segment, ...]
+    warnings: tuple[str, ...]
+    timing_s: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form: plain dicts, lists, strings, finite numbers and None."""
+        body: dict[str, Any] = _plain(self)
+        body["media"].pop("is_image")
+        version = body.pop("tool_version")
+        return {"schema": SCHEMA, "tool": {"version": version}, **body}
+
+
+def _plain(value: Any) -> Any:
+    """Turn records into JSON's types, rounding numbers to 4 decimals."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float):
+        return round(value, 4) + 0.0 if math.isfinite(value) else None
+    return value

@@ -1,0 +1,257 @@
+"""Analyzer: from the path of a file to its analysis. The command line calls nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import torch
+
+from dashfusion_models.analysis import (
+    Analysis,
+    Asr,
+    DetectedLanguage,
+    Devices,
+    ModelInfo,
+    Overall,
+    Segment,
+    label_of,
+)
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
+from dashfusion_models.device import pick_device
+from dashfusion_models.engines import Engines
+from dashfusion_models.errors import NothingToScore
+from dashfusion_models.extract import Extracted, Extraction, Request, extract
+from dashfusion_models.features.audio import AUDIO_SPEC
+from dashfusion_models.features.vision import VISION_SPEC
+from dashfusion_models.reasons import reasons_of
+from dashfusion_models.records import MODALITIES, Modality, Progress, Streams
+from dashfusion_models.score import Scored, score
+from dashfusion_models.segment import SegmentRule
+from dashfusion_models.transcript_file import read_transcript
+from dashfusion_models.weights import locate
+
+__all__ = ["AnalyzeOptions", "Analyzer", "locate_checkpoint"]
+
+DEFAULT_CHECKPOINT = "dashfusion-mini"
+SpeechEngine = Literal["auto", "faster-whisper", "openai-whisper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeOptions:
+    """What is wanted of a file: the options of `dashfusion analyze` that change its result."""
+
+    language: str | None = None
+    translate: bool = False
+    transcript: Path | None = None
+    segments: str = "sentence"
+    without: frozenset[Modality] = frozenset()
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+class Analyzer:
+    """A loaded checkpoint with the engines that feed it; it may analyse many files."""
+
+    def __init__(self, checkpoint: Checkpoint, engines: Engines, *, device: torch.device) -> None:
+        """Put the parts together; `load` is the usual way in."""
+        self._checkpoint = checkpoint
+        self._engines = engines
+        self._device = device
+        checkpoint.network.to(device).eval()
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | Path = DEFAULT_CHECKPOINT,
+        *,
+        device: str = "auto",
+        asr: SpeechEngine = "auto",
+        asr_model: str = "base",
+        offline: bool = False,
+    ) -> Self:
+        """Load a checkpoint by its name or path; the engines load when they are needed.
+
+        Raises:
+            CheckpointError: no checkpoint, or one made for other features.
+            DeviceError: the device is not there.
+            WeightsError: weights are missing.
+        """
+        where = pick_device(device)
+        path = locate_checkpoint(checkpoint, offline=offline)
+        loaded = load_checkpoint(path)
+        require_features(loaded, path, audio=AUDIO_SPEC, vision=VISION_SPEC)
+        engines = Engines(asr=asr, asr_model=asr_model, device=where.type, offline=offline)
+        return cls(loaded, engines, device=where)
+
+    def analyze(
+        self,
+        path: str | Path,
+        options: AnalyzeOptions | None = None,
+        *,
+        report: Callable[[Progress], None] = lambda progress: None,
+    ) -> Analysis:
+        """Analyse one file.
+
+        Raises:
+            MediaError: the file cannot be read; NothingToScore: it has neither speech nor a face.
+            SpeechError: the speech engine failed.
+            WeightsError: weights are missing.
+        """
+        started = time.perf_counter()
+        options = options or AnalyzeOptions()
+        extraction = extract(Path(path), _request(options), self._engines, report)
+        reads = self._reads(extraction)
+        extracted = extraction.extracted if reads else _without_words(extraction.extracted)
+        if not extracted:
+            raise NothingToScore(Path(path), extraction.media.duration_s)
+        scoring = time.perf_counter()
+        scored = score(self._checkpoint, [e.features for e in extracted], device=self._device)
+        report(Progress("score", len(scored), len(scored), "utterances"))
+        ended = time.perf_counter()
+        segments = tuple(
+            self._segment(e, s, reads_language=reads)
+            for e, s in zip(extracted, scored, strict=True)
+        )
+        timing = {**extraction.timing_s, "score": ended - scoring, "total": ended - started}
+        return self._analysis(extraction, segments, reads_language=reads, timing=timing)
+
+    def analyze_many(
+        self, paths: Iterable[str | Path], options: AnalyzeOptions | None = None
+    ) -> Iterator[Analysis]:
+        """Analyse several files, one after the other; yield each as it is finished."""
+        for path in paths:
+            yield self.analyze(path, options)
+
+    def close(self) -> None:
+        """Stop the face process."""
+        self._engines.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _reads(self, extraction: Extraction) -> bool:
+        """Whether the checkpoint learned from texts in the language that was heard."""
+        transcript = extraction.transcript
+        if transcript is None or transcript.language is None:
+            return True
+        code = "en" if transcript.translated else transcript.language.code
+        return code in self._checkpoint.languages
+
+    def _segment(self, extracted: Extracted, scored: Scored, *, reads_language: bool) -> Segment:
+        utterance, label_range = extracted.utterance, self._checkpoint.label_range
+        return Segment(
+            start_s=utterance.start_s,
+            end_s=utterance.end_s,
+            text=utterance.text,
+            speaker=None,
+            score=scored.score,
+            label=label_of(scored.score, label_range),
+            interval=None,
+            contributions=scored.contributions,
+            present=extracted.present,
+            speech_confidence=utterance.confidence,
+            face=extracted.face,
+            reasons=reasons_of(
+                utterance,
+                extracted.features,
+                scored.contributions,
+                reads_language=reads_language,
+                label_range=label_range,
+            ),
+        )
+
+    def _analysis(
+        self,
+        extraction: Extraction,
+        segments: tuple[Segment, ...],
+        *,
+        reads_language: bool,
+        timing: dict[str, float],
+    ) -> Analysis:
+        checkpoint, heard = self._checkpoint, extraction.transcript
+        language = heard.language if heard else None
+        warnings = list(extraction.warnings)
+        if not reads_language and language:
+            warnings.append(
+                f"speech in {language.code!r}, which {checkpoint.name} does not read: "
+                "the words were not scored; --translate translates them to English"
+            )
+        asr = Asr(heard.engine, heard.model) if heard and heard.engine and heard.model else None
+        return Analysis(
+            tool_version=metadata.version("dashfusion"),
+            media=extraction.media,
+            model=ModelInfo(
+                checkpoint.name, checkpoint.sha256, checkpoint.label_range, checkpoint.license
+            ),
+            device=Devices(
+                score=str(self._device),
+                transcribe=self._engines.recogniser().device if asr else None,
+                vision="cpu" if any(s.face for s in segments) else None,
+            ),
+            asr=asr,
+            language=DetectedLanguage(language.code, language.probability) if language else None,
+            overall=_overall(segments, checkpoint.label_range),
+            segments=segments,
+            warnings=tuple(warnings),
+            timing_s=timing,
+        )
+
+
+def locate_checkpoint(checkpoint: str | Path, *, offline: bool = False) -> Path:
+    """Return the file of a checkpoint that is named, or given as a path."""
+    if isinstance(checkpoint, Path) or "/" in checkpoint or checkpoint.endswith(".safetensors"):
+        return Path(checkpoint)
+    return Path(checkpoint) if Path(checkpoint).exists() else locate(checkpoint, offline=offline)
+
+
+def _request(options: AnalyzeOptions) -> Request:
+    return Request(
+        language=options.language,
+        translate=options.translate,
+        transcript=read_transcript(options.transcript) if options.transcript else None,
+        rule=SegmentRule.parse(options.segments),
+        modalities=frozenset(MODALITIES) - options.without,
+        start_s=options.start_s,
+        end_s=options.end_s,
+    )
+
+
+def _without_words(extracted: Sequence[Extracted]) -> tuple[Extracted, ...]:
+    """Keep the words for the reader, but not for a network that cannot read them."""
+    wordless = (replace(e, features=replace(e.features, text=None)) for e in extracted)
+    return tuple(e for e in wordless if any(there for _, there in e.features.present.items()))
+
+
+def _overall(segments: Sequence[Segment], label_range: tuple[float, float]) -> Overall:
+    """The mean of the segments weighted by duration (an image's one segment has none)."""
+    weights = [max(s.end_s - s.start_s, 1e-6) for s in segments]
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        known = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None]
+        return sum(v * w for v, w in known) / sum(w for _, w in known) if known else None
+
+    value = mean([s.score for s in segments]) or 0.0
+    return Overall(
+        score=value,
+        label=label_of(value, label_range),
+        interval=None,
+        contributions=Streams(
+            **{m: mean([s.contributions[m] for s in segments]) for m in MODALITIES}
+        ),
+    )

@@ -1,0 +1,187 @@
+"""A trained network in one safetensors file, with all that is needed to use it again.
+
+Tensors: the network's state and the normalisation (`normalisation.<modality>.<mean|std>`).
+Metadata: `dashfusion`, one JSON object with the format, the configuration, the feature
+specifications, the label range, the licence and how it was trained; `tokenizer`, a tokenizer.json.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
+from dashfusion_models.digest import sha256_of
+from dashfusion_models.errors import CheckpointError, ConfigError
+from dashfusion_models.network.config import NetworkConfig
+from dashfusion_models.network.dashfusion import DashFusion
+from dashfusion_models.records import FeatureSpec
+
+__all__ = ["Checkpoint", "load_checkpoint", "require_features", "save_checkpoint"]
+
+FORMAT = "dashfusion/checkpoint/1"
+_NORMALISED = ("audio", "vision")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A network and what it was made for.
+
+    `audio` and `vision` name the features that it reads. `languages` are the ISO 639-1 codes that
+    its text encoder learned from. `training` is free: data, settings, figures. `sha256` is that of
+    the file it was loaded from, empty before it was saved.
+    """
+
+    name: str
+    network: DashFusion
+    collate: Collator
+    audio: FeatureSpec
+    vision: FeatureSpec
+    label_range: tuple[float, float]
+    languages: tuple[str, ...]
+    license: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
+    """Write the file whole or not at all; `half` stores floating point weights in 16 bits."""
+    tensors = {f"network.{k}": v for k, v in checkpoint.network.state_dict().items()}
+    if half:
+        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+    for modality in _NORMALISED:
+        statistics: Normalisation = getattr(checkpoint.collate, modality)
+        tensors[f"normalisation.{modality}.mean"] = torch.from_numpy(statistics.mean)
+        tensors[f"normalisation.{modality}.std"] = torch.from_numpy(statistics.std)
+    about = {
+        "format": FORMAT,
+        "name": checkpoint.name,
+        "network": checkpoint.network.config.to_dict(),
+        "features": {m: dataclasses.asdict(getattr(checkpoint, m)) for m in _NORMALISED},
+        "label_range": list(checkpoint.label_range),
+        "languages": list(checkpoint.languages),
+        "license": checkpoint.license,
+        "training": dict(checkpoint.training),
+    }
+    metadata = {
+        "dashfusion": json.dumps(about, sort_keys=True),
+        "tokenizer": checkpoint.collate.tokenizer.to_str(),
+    }
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, beside, metadata)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint for use: fp32, evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, is no checkpoint of ours, or is damaged.
+    """
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: no such checkpoint; give a file or a name of `weights list`"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: is not a checkpoint ({error}); give a file that `train` wrote"
+        ) from error
+    about = _read_about(path, metadata)
+    try:
+        network = _build(about, tensors)
+        collate = Collator(
+            tokenizer=load_tokenizer(metadata["tokenizer"]),
+            **{m: _statistics(tensors, m) for m in _NORMALISED},
+        )
+        low, high = about["label_range"]
+        return Checkpoint(
+            name=about["name"],
+            network=network,
+            collate=collate,
+            **{m: _feature_spec(about["features"][m]) for m in _NORMALISED},
+            label_range=(low, high),
+            languages=tuple(about["languages"]),
+            license=about["license"],
+            training=about["training"],
+            sha256=sha256_of(path),
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise CheckpointError(
+            f"{path}: is damaged or of another version ({first_line}); train or fetch it again"
+        ) from error
+
+
+def require_features(
+    checkpoint: Checkpoint, path: Path | str, *, audio: FeatureSpec, vision: FeatureSpec
+) -> None:
+    """Refuse a checkpoint that was made for other features than those at hand.
+
+    Raises:
+        CheckpointError: naming both.
+    """
+    for modality, ours in (("audio", audio), ("vision", vision)):
+        theirs: FeatureSpec = getattr(checkpoint, modality)
+        if theirs != ours:
+            raise CheckpointError(
+                f"{path}: was made for {modality} features {_name(theirs)}, but these are "
+                f"{_name(ours)}; use a checkpoint trained on the latter"
+            )
+
+
+def _read_about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = json.loads(metadata["dashfusion"])
+        found = about["format"]
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: is not a dashfusion checkpoint; give a file that `train` wrote"
+        ) from error
+    if found != FORMAT:
+        raise CheckpointError(f"{path}: has format {found}; this version reads {FORMAT}")
+    return about
+
+
+def _build(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> DashFusion:
+    network = DashFusion(NetworkConfig.from_dict(about["network"]))
+    prefix = "network."
+    state = {
+        k.removeprefix(prefix): v.float() if v.is_floating_point() else v
+        for k, v in tensors.items()
+        if k.startswith(prefix)
+    }
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisation:
+    prefix = f"normalisation.{modality}"
+    return Normalisation(
+        mean=tensors[f"{prefix}.mean"].numpy(), std=tensors[f"{prefix}.std"].numpy()
+    )
+
+
+def _feature_spec(values: Mapping[str, Any]) -> FeatureSpec:
+    return FeatureSpec(
+        extractor=values["extractor"], version=values["version"], names=tuple(values["names"])
+    )
+
+
+def _name(spec: FeatureSpec) -> str:
+    return f"{spec.extractor} version {spec.version} ({spec.dims} a step)"

@@ -1,0 +1,106 @@
+"""From the features of utterances to a padded batch: tokens, normalised frames, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Several
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from tokenizers import Tokenizer
+
+from dashfusion_models.network.sequence import Batch, Sequence, Tokens
+from dashfusion_models.records import Features, FeatureSequence, Streams
+
+__all__ = ["MAX_WORD_PIECES", "Collator", "Normalisation", "load_tokenizer"]
+
+MAX_WORD_PIECES = 128
+LARGEST_DEVIATION = 6.0  # standard deviations; a broken frame must not rule an utterance
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of each feature over the training data."""
+
+    mean: Float32[np.ndarray, " dims"]
+    std: Float32[np.ndarray, " dims"]
+
+    @classmethod
+    def identity(cls, dims: int) -> Normalisation:
+        """Leave features as they are (the benchmarks' ready features)."""
+        return cls(mean=np.zeros(dims, np.float32), std=np.ones(dims, np.float32))
+
+    @classmethod
+    def of(cls, sequences: Several[FeatureSequence], dims: int) -> Normalisation:
+        """Measure over the real steps of `sequences`; a constant feature gets a deviation of 1."""
+        total, squares, count = np.zeros(dims), np.zeros(dims), 0
+        for sequence in sequences:
+            observed = sequence.values[sequence.real].astype(np.float64)
+            total += observed.sum(axis=0)
+            squares += (observed**2).sum(axis=0)
+            count += len(observed)
+        mean = total / max(count, 1)
+        std = np.sqrt(np.maximum(squares / max(count, 1) - mean**2, 0.0))
+        std[std < 1e-6] = 1.0
+        return cls(mean=mean.astype(np.float32), std=std.astype(np.float32))
+
+    def __call__(self, sequence: FeatureSequence) -> Float32[np.ndarray, "steps dims"]:
+        """Return the normalised values: finite, bounded, zero where nothing was observed."""
+        scaled = (np.nan_to_num(sequence.values) - self.mean) / self.std
+        bounded = np.clip(scaled, -LARGEST_DEVIATION, LARGEST_DEVIATION).astype(np.float32)
+        bounded[~sequence.real] = 0.0
+        return np.asarray(bounded)
+
+
+def load_tokenizer(serialized: str) -> Tokenizer:
+    """Read a tokenizer.json; it cuts at 128 word pieces and never pads."""
+    tokenizer = Tokenizer.from_str(serialized)
+    tokenizer.enable_truncation(MAX_WORD_PIECES)
+    tokenizer.no_padding()
+    return tokenizer
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Turns features into what the network reads, always in the same way."""
+
+    tokenizer: Tokenizer
+    audio: Normalisation
+    vision: Normalisation
+
+    def __call__(self, features: Several[Features]) -> Batch:
+        """Pad to the longest of the batch; absent modalities are padding and not present."""
+        present = [f.present for f in features]
+        return Batch(
+            text=self._tokens([f.text for f in features]),
+            audio=_pad([f.audio for f in features], self.audio),
+            vision=_pad([f.vision for f in features], self.vision),
+            present=Streams(
+                text=torch.tensor([p.text for p in present]),
+                audio=torch.tensor([p.audio for p in present]),
+                vision=torch.tensor([p.vision for p in present]),
+            ),
+        )
+
+    def _tokens(self, texts: list[str | None]) -> Tokens:
+        encoded = self.tokenizer.encode_batch([text or "" for text in texts])
+        longest = max(len(e.ids) for e in encoded)
+        ids = torch.zeros(len(texts), longest, dtype=torch.long)
+        real = torch.zeros(len(texts), longest, dtype=torch.bool)
+        for row, e in enumerate(encoded):
+            ids[row, : len(e.ids)] = torch.tensor(e.ids)
+            real[row, : len(e.ids)] = True
+        return Tokens(ids=ids, real=real)
+
+
+def _pad(sequences: list[FeatureSequence | None], normalisation: Normalisation) -> Sequence:
+    longest = max([1, *(len(s.real) for s in sequences if s is not None)])
+    values = torch.zeros(len(sequences), longest, len(normalisation.mean))
+    real = torch.zeros(len(sequences), longest, dtype=torch.bool)
+    for row, sequence in enumerate(sequences):
+        if sequence is not None and len(sequence.real):
+            steps = len(sequence.real)
+            values[row, :steps] = torch.from_numpy(normalisation(sequence))
+            real[row, :steps] = torch.from_numpy(sequence.real)
+    return Sequence(values=values, real=real)

@@ -1,0 +1,82 @@
+"""Every error that a user can meet, as one tree.
+
+DashfusionError
+├── ConfigError            a setting, option or preset key that makes no sense
+├── MediaError             a file that cannot be read, or holds nothing that can be scored
+│   └── NothingToScore     readable, but with neither speech nor a face
+├── SpeechError            the speech engine is missing or failed
+├── FaceError              the face engine is missing or failed
+├── WeightsError           pretrained weights that are missing, unfinished or altered
+├── CheckpointError        a file that is no checkpoint, or one made for other features
+├── DeviceError            a device that was asked for and is not there
+├── DataError              a manifest, store or benchmark file that cannot be used
+└── TrainingError          a training that cannot start or go on
+
+A message reads `<what>: <fact>; <way out>` in one line; the command line prints it as it is.
+"""
+
+from pathlib import Path
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DashfusionError",
+    "DataError",
+    "DeviceError",
+    "FaceError",
+    "MediaError",
+    "NothingToScore",
+    "SpeechError",
+    "TrainingError",
+    "WeightsError",
+]
+
+
+class DashfusionError(Exception):
+    """The root: anything that a user can mend."""
+
+
+class ConfigError(DashfusionError):
+    """A setting, option or preset key that makes no sense."""
+
+
+class MediaError(DashfusionError):
+    """A media file that cannot be read."""
+
+
+class NothingToScore(MediaError):
+    """A readable file without speech and without a face."""
+
+    def __init__(self, media: Path, seconds: float) -> None:
+        super().__init__(
+            f"{media}: neither speech nor a face found in {seconds:.1f} s; "
+            "check that it is the right file"
+        )
+
+
+class SpeechError(DashfusionError):
+    """The speech engine is missing or failed."""
+
+
+class FaceError(DashfusionError):
+    """The face engine is missing or failed."""
+
+
+class WeightsError(DashfusionError):
+    """Pretrained weights that are missing, unfinished or altered."""
+
+
+class CheckpointError(DashfusionError):
+    """A file that is no checkpoint of ours, or one made for other features."""
+
+
+class DeviceError(DashfusionError):
+    """A device that was asked for and is not there."""
+
+
+class DataError(DashfusionError):
+    """A manifest, store or benchmark file that cannot be used."""
+
+
+class TrainingError(DashfusionError):
+    """A training that cannot start or go on."""

@@ -1,0 +1,1 @@
+"""The frozen extractors: one file a modality, one contract for all three."""

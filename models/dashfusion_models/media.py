@@ -1,0 +1,211 @@
+"""A media file as the stages need it: what it is, its sound at 16 kHz, its pictures with times.
+
+All times are seconds from the start of the container, for sound and pictures alike, so that lips
+and voice stay together. Only the named local file is ever opened (see `media_open`).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from jaxtyping import Float32
+
+from dashfusion_models.errors import MediaError
+from dashfusion_models.media_pictures import FrameReader, first_size, read_image
+from dashfusion_models.media_source import MediaSource
+from dashfusion_models.records import SAMPLE_RATE_HZ, MediaInfo, Samples
+
+__all__ = ["FrameReader", "Sound", "probe", "read_image", "read_sound"]
+
+_GAP_S = 0.05  # time stamps jitter by less; what is more is a real gap or overlap
+_CHUNK_SAMPLES = 1 << 16  # resampled together: FFmpeg's filter costs more a call than a sample
+_UNKNOWN_S = 600.0  # first guess at the length of a file that does not tell it
+_NO_LENGTH = {"mp3", "aac", "ac3", "eac3", "amr", "amrnb", "amrwb"}  # FFmpeg guesses from the rate
+_FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
+
+_Mono = Float32[np.ndarray, " mono"]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Mono sound; sample k is at `start_s` + k / 16000 seconds of the file."""
+
+    samples: Samples
+    start_s: float
+    warnings: tuple[str, ...]
+
+
+def probe(path: Path) -> MediaInfo:
+    """Say what a file is: content hash, length, streams and the size that a player shows.
+
+    The length is measured where the container states none. An image counts as pictures without
+    length and without rate.
+
+    Raises:
+        MediaError: the file cannot be read, or has neither sound nor pictures.
+    """
+    with MediaSource(path) as source:
+        is_image = _is_image(source)
+        video = source.video
+        size = first_size(source) if video is not None else None
+        if size is None and source.audio is None:
+            raise MediaError(f"{path}: its pictures cannot be decoded; convert it to MP4 (H.264)")
+        rate = (video.average_rate or video.guessed_rate) if video is not None and size else None
+        has_audio = source.audio is not None
+    return MediaInfo(
+        path=path,
+        sha256=_sha256(path),
+        duration_s=0.0 if is_image else _duration_s(path),
+        has_audio=has_audio,
+        has_video=size is not None,
+        is_image=is_image,
+        width=size[0] if size else None,
+        height=size[1] if size else None,
+        fps=float(rate) if rate and not is_image else None,
+    )
+
+
+def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Sound:
+    """Read the sound from `start_s` (inside) to `end_s` (outside) as mono at 16 kHz.
+
+    Channels are averaged. Where the file holds no sound for a while, there is silence; a file
+    without sound gives no samples. Sound that breaks off is kept, with a warning.
+
+    Raises:
+        MediaError: the file cannot be read, or has neither sound nor pictures.
+    """
+    with MediaSource(path) as source:
+        length_s = source.declared_s or _UNKNOWN_S
+        timeline = _Timeline(start_s, end_s, length_s)
+        for seconds, frame in source.frames("audio", start_s=start_s, end_s=end_s):
+            if isinstance(frame, AudioFrame) and frame.samples:
+                timeline.put(seconds, _mono(frame), frame.sample_rate)
+        return Sound(timeline.finish(), start_s, tuple(source.warnings))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(f"{path}: reading failed ({error.strerror}); check the disk") from error
+
+
+def _is_image(source: MediaSource) -> bool:
+    """Tell a picture from a film: by the format, and for GIF and PNG by the number of pictures."""
+    if source.audio is not None:
+        return False
+    if source.is_still:
+        return True
+    if not source.formats & {"gif", "apng"}:
+        return False
+    with MediaSource(source.path) as again:  # counting uses up the packets
+        return again.survey()[0] <= 1
+
+
+def _duration_s(path: Path) -> float:
+    """Return what the container declares, else the end of its last packet."""
+    with MediaSource(path) as source:
+        if source.declared_s is not None and not source.formats & _NO_LENGTH:
+            return source.declared_s
+        return source.survey()[1]
+
+
+def _mono(frame: AudioFrame) -> _Mono:
+    """Average the channels (FFmpeg's own downmix of floats is 3 dB louder), full scale at 1."""
+    base = frame.format.name.removesuffix("p")
+    if base not in _FULL_SCALE:  # 64-bit integers, which NumPy's side of PyAV does not take
+        frame = AudioResampler(format="dblp").resample(frame)[0]
+        base = "dbl"
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    offset = _FULL_SCALE[base] if base == "u8" else 0.0
+    mean = values.mean(axis=0, dtype=np.float64)
+    mono: _Mono = ((mean - offset) / _FULL_SCALE[base]).astype(np.float32)
+    return mono
+
+
+class _Timeline:
+    """One array of 16 kHz samples, each piece laid at its own time; the rest is silence."""
+
+    def __init__(self, start_s: float, end_s: float | None, length_s: float) -> None:
+        self._start_s = start_s
+        self._limit = None if end_s is None else _samples_in(max(0.0, end_s - start_s))
+        guess = max(0, _samples_in(length_s + 1.0 - start_s))
+        self._samples = np.zeros(min(guess, self._limit or guess), dtype=np.float32)
+        self._filled = 0
+        self._rate = 0  # of the run of gapless sound being written; 0 before the first
+        self._run_s = 0.0  # where the run begins
+        self._taken = 0  # samples of the run at its own rate
+        self._written = 0  # samples of the run at 16 kHz
+        self._pending: list[_Mono] = []
+        self._held = 0  # samples in `_pending`
+        self._resampler: AudioResampler | None = None
+
+    def put(self, seconds: float, mono: _Mono, rate: int) -> None:
+        """Lay a piece at its time; what overlaps the piece before it is dropped."""
+        due_s = self._run_s + self._taken / self._rate if self._rate else seconds
+        if self._rate and seconds < due_s - _GAP_S:
+            mono, seconds = mono[round((due_s - seconds) * rate) :], due_s
+        if not mono.size:
+            return
+        if rate != self._rate or seconds > due_s + _GAP_S:
+            self._end_run()
+            self._rate, self._run_s, self._taken, self._written = rate, seconds, 0, 0
+        self._pending.append(mono)
+        self._held += mono.size
+        self._taken += mono.size
+        if self._held >= _CHUNK_SAMPLES:
+            self._push()
+
+    def finish(self) -> Samples:
+        """Return the samples; the timeline is used up."""
+        self._end_run()
+        self._samples.resize(self._filled, refcheck=False)
+        return np.clip(self._samples, -1.0, 1.0, out=self._samples)
+
+    def _push(self) -> None:
+        """Bring the pending pieces to 16 kHz and write them."""
+        if not self._pending:
+            return
+        mono = np.nan_to_num(np.concatenate(self._pending), nan=0.0, posinf=1.0, neginf=-1.0)
+        self._pending.clear()
+        self._held = 0
+        if self._rate == SAMPLE_RATE_HZ:
+            self._write(mono)
+            return
+        if self._resampler is None:
+            self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+        frame = AudioFrame.from_ndarray(mono[np.newaxis], format="flt", layout="mono")
+        frame.sample_rate = self._rate
+        for resampled in self._resampler.resample(frame):
+            self._write(resampled.to_ndarray()[0])
+
+    def _end_run(self) -> None:
+        """Write the rest of a run, also what the resampler still holds."""
+        self._push()
+        if self._resampler is not None:
+            for resampled in self._resampler.resample(None):
+                self._write(resampled.to_ndarray()[0])
+            self._resampler = None
+
+    def _write(self, piece: np.ndarray) -> None:
+        begin = round((self._run_s - self._start_s) * SAMPLE_RATE_HZ) + self._written
+        self._written += piece.size
+        piece = piece[max(0, -begin) :]
+        begin = max(0, begin)
+        end = begin + piece.size if self._limit is None else min(begin + piece.size, self._limit)
+        if end <= begin:
+            return
+        if end > self._samples.size:  # zeros come in, so that gaps are silent
+            self._samples.resize(max(end, self._samples.size * 5 // 4), refcheck=False)
+        self._samples[begin:end] = piece[: end - begin]
+        self._filled = max(self._filled, end)
+
+
+def _samples_in(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE_HZ)

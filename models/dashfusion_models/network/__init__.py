@@ -1,0 +1,1 @@
+"""The DashFusion network: torch only, but for the text encoder."""

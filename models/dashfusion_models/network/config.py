@@ -1,0 +1,89 @@
+"""The shape of a network: a frozen record that refuses nonsense and travels in the checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from dashfusion_models.errors import ConfigError
+
+__all__ = ["Fusion", "NetworkConfig", "NormOrder"]
+
+Fusion = Literal["hbf", "bf", "ca", "concat", "concat-sa"]
+NormOrder = Literal["post", "authors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Widths, depths and dropouts (METHOD.md sections 1 to 5).
+
+    `text_encoder` is the configuration of a transformers model, as its config.json says it.
+    `audio_steps` and `vision_steps` are the longest sequences that positions are learned for.
+    """
+
+    text_encoder: Mapping[str, Any] = field(hash=False)
+    audio_dims: int
+    vision_dims: int
+    audio_steps: int = 500
+    vision_steps: int = 500
+    width: int = 128  # d, shared by the three streams
+    heads: int = 8
+    alignment_head_width: int = 32  # the code's; 256 wide in all
+    encoder_layers: int = 2
+    fusion_layers: int = 2
+    bottleneck: int = 8  # p, the tokens of the first fusion layer
+    fusion: Fusion = "hbf"
+    norm_order: NormOrder = "post"
+    position_dropout: float = 0.1
+    encoder_dropout: float = 0.5  # the code's constructor default, probably not meant
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that cannot be built."""
+        if self.width % self.heads:
+            raise ConfigError(
+                f"width {self.width}: is not a multiple of heads {self.heads}; change one of them"
+            )
+        for name in (
+            "audio_dims",
+            "vision_dims",
+            "audio_steps",
+            "vision_steps",
+            "heads",
+            "encoder_layers",
+            "fusion_layers",
+            "bottleneck",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: is {getattr(self, name)}; it must be at least 1")
+        for name in ("position_dropout", "encoder_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name}: is {getattr(self, name)}; it must be in [0, 1)")
+        for name, allowed in (("fusion", get_args(Fusion)), ("norm_order", get_args(NormOrder))):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name}: {getattr(self, name)!r} is unknown; use one of {', '.join(allowed)}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON can hold them."""
+        return {**dataclasses.asdict(self), "text_encoder": dict(self.text_encoder)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ConfigError: a key is unknown or missing, or a value makes no sense.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ConfigError(
+                f"network key {unknown[0]!r}: is unknown; known keys: {', '.join(sorted(known))}"
+            )
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ConfigError(f"network: {error}; give every key that has no default") from error

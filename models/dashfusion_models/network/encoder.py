@@ -1,0 +1,67 @@
+"""Audio and vision frames become tokens of the common width (paper III-B)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dashfusion_models.errors import ConfigError
+from dashfusion_models.network.attention import TransformerLayer
+from dashfusion_models.network.sequence import Sequence
+
+__all__ = ["FrameEncoder"]
+
+
+class FrameEncoder(nn.Module):
+    """Linear map, learned [CLS] and positions, Transformer layers, LayerNorm.
+
+    Source: paper eq. 1 for the layers; the code for [CLS] (starts at ones), the positions (start
+    at zeros) and the dropouts (METHOD.md section 1).
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        *,
+        steps: int,
+        width: int,
+        heads: int,
+        layers: int,
+        position_dropout: float,
+        encoder_dropout: float,
+    ) -> None:
+        """Build for frames of `dims` features and at most `steps` of them."""
+        super().__init__()
+        self.steps = steps
+        self.width = width
+        self.map = nn.Linear(dims, width)
+        self.cls = nn.Parameter(torch.ones(width))
+        self.positions = nn.Parameter(torch.zeros(steps + 1, width))
+        self.dropout = nn.Dropout(position_dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(width, heads, dropout=encoder_dropout) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, frames: Sequence) -> Sequence:
+        """Encode `b` sequences of frames; the result is one token longer, its [CLS] is real.
+
+        Raises:
+            ConfigError: a sequence is longer than the positions that were learned.
+        """
+        b, t, _ = frames.values.shape
+        if t > self.steps:
+            raise ConfigError(f"frames: {t} steps; this network reads at most {self.steps}")
+        cls = self.cls.expand(b, 1, -1)
+        x = torch.cat([cls, self.map(frames.values)], dim=1) + self.positions[: t + 1]
+        tokens = Sequence(values=self.dropout(x), real=_with_cls(frames.real))
+        for layer in self.layers:
+            tokens = layer(tokens)
+        normed: Float[Tensor, "b t1 d"] = self.norm(tokens.values)
+        return Sequence(values=normed, real=tokens.real)
+
+
+def _with_cls(real: Bool[Tensor, "b t"]) -> Bool[Tensor, "b t1"]:
+    """Put a real [CLS] before each mask."""
+    return torch.cat([real.new_ones(len(real), 1), real], dim=1)

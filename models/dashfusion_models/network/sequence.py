@@ -1,0 +1,94 @@
+"""What the network reads and passes on: padded tensors that carry their masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from dashfusion_models.records import Modality, Streams
+
+__all__ = ["Batch", "Sequence", "Tokens", "masked_mean"]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """`b` sequences padded to one length; `real` is True where there is something to attend to."""
+
+    values: Float[Tensor, "b t d"]
+    real: Bool[Tensor, "b t"]
+
+    @property
+    def first(self) -> Float[Tensor, "b d"]:
+        """The first token of each sequence."""
+        return self.values[:, 0]
+
+    def rows(self, index: Int[Tensor, " n"]) -> Sequence:
+        """The sequences of some samples, cut to the longest among them."""
+        real = self.real[index]
+        steps = _longest(real)
+        return Sequence(values=self.values[index, :steps], real=real[:, :steps])
+
+    def to(self, device: torch.device) -> Sequence:
+        """The same on another device."""
+        return Sequence(values=self.values.to(device), real=self.real.to(device))
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """`b` texts as word pieces, [CLS] first and [SEP] last, padded to one length."""
+
+    ids: Int[Tensor, "b t"]
+    real: Bool[Tensor, "b t"]
+
+    def rows(self, index: Int[Tensor, " n"]) -> Tokens:
+        """The texts of some samples, cut to the longest among them."""
+        real = self.real[index]
+        steps = _longest(real)
+        return Tokens(ids=self.ids[index, :steps], real=real[:, :steps])
+
+    def to(self, device: torch.device) -> Tokens:
+        """The same on another device."""
+        return Tokens(ids=self.ids.to(device), real=self.real.to(device))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`b` samples. A modality that a sample lacks is False in `present`; its row is padding."""
+
+    text: Tokens
+    audio: Sequence
+    vision: Sequence
+    present: Streams[Bool[Tensor, " b"]]
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.present.text)
+
+    def without(self, *modalities: Modality) -> Batch:
+        """The same samples with some modalities marked as absent."""
+        gone = {m: torch.zeros_like(self.present[m]) for m in modalities}
+        return replace(self, present=replace(self.present, **gone))
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(
+            text=self.text.to(device),
+            audio=self.audio.to(device),
+            vision=self.vision.to(device),
+            present=self.present.map(lambda here: here.to(device)),
+        )
+
+
+def masked_mean(x: Float[Tensor, "b t d"], real: Bool[Tensor, "b t"]) -> Float[Tensor, "b d"]:
+    """Mean over the real steps of each sample; zeros where a sample has none."""
+    weight = real.unsqueeze(-1).to(x.dtype)
+    return (x * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+def _longest(real: Bool[Tensor, "b t"]) -> int:
+    """Steps up to the last real one of any row, at least 1."""
+    used = real.any(dim=0).nonzero()
+    return int(used[-1]) + 1 if len(used) else 1

@@ -1,0 +1,54 @@
+"""Word pieces become tokens of the common width: a pretrained BERT and a projection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from dashfusion_models.errors import ConfigError
+from dashfusion_models.network.sequence import Sequence, Tokens
+
+__all__ = ["TextEncoder"]
+
+
+class TextEncoder(nn.Module):
+    """BERT, then two bias-free linear maps, each followed by GELU, then LayerNorm (code).
+
+    The pooler of BERT is left out: nothing reads it. Weights start at random; whoever builds a
+    network for training loads the pretrained ones into `bert`.
+    """
+
+    def __init__(self, config: Mapping[str, Any], width: int) -> None:
+        """Build the transformers model that `config` (a config.json) describes.
+
+        Raises:
+            ConfigError: the configuration names no model that transformers knows.
+        """
+        super().__init__()
+        from transformers import AutoConfig, AutoModel
+
+        self.width = width
+        values = dict(config)
+        try:
+            encoder = AutoConfig.for_model(values.pop("model_type", ""), **values)
+            self.bert = AutoModel.from_config(  # type: ignore[no-untyped-call]
+                encoder, add_pooling_layer=False, attn_implementation="sdpa"
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"text encoder: {error}; give a BERT-like model") from error
+        self.project = nn.Sequential(
+            nn.Linear(encoder.hidden_size, width, bias=False),
+            nn.GELU(),
+            nn.Linear(width, width, bias=False),
+            nn.GELU(),
+            nn.LayerNorm(width),
+        )
+
+    def forward(self, tokens: Tokens) -> Sequence:
+        """Encode `b` texts; the mask stays."""
+        hidden = self.bert(
+            input_ids=tokens.ids, attention_mask=tokens.real.long()
+        ).last_hidden_state
+        return Sequence(values=self.project(hidden), real=tokens.real)

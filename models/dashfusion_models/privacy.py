@@ -1,0 +1,23 @@
+"""Switches that keep libraries from reporting their use; set before any of them is imported."""
+
+import os
+
+__all__ = ["SWITCHES", "silence_telemetry"]
+
+SWITCHES = {
+    "DO_NOT_TRACK": "1",
+    "DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",  # public weights need no account
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def silence_telemetry(*, offline: bool = False) -> None:
+    """Set every switch for this process and those it starts, whatever they were.
+
+    With `offline` the model hub's client may not ask for anything either.
+    """
+    os.environ.update(SWITCHES)
+    if offline:
+        os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})

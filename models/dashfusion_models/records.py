@@ -1,0 +1,260 @@
+"""The frozen records that flow between the stages, from a media file to an analysis.
+
+Times are seconds (float) from the start of the file. Boxes are shares of the frame. A record of a
+later stage holds what a reader needs of the earlier ones, so that no stage looks back.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+__all__ = [
+    "MODALITIES",
+    "SAMPLE_RATE_HZ",
+    "Face",
+    "FaceChoice",
+    "FeatureSequence",
+    "FeatureSpec",
+    "Features",
+    "Frame",
+    "FrameFaces",
+    "Language",
+    "MediaInfo",
+    "Modality",
+    "Phrase",
+    "Progress",
+    "Samples",
+    "Span",
+    "Streams",
+    "Transcript",
+    "Utterance",
+    "Word",
+]
+
+SAMPLE_RATE_HZ = 16_000
+
+Modality = Literal["text", "audio", "vision"]
+MODALITIES: tuple[Modality, ...] = ("text", "audio", "vision")
+
+Samples = Float32[np.ndarray, " samples"]  # mono, 16 kHz, in [-1, 1]
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Streams(Generic[T]):
+    """One thing for each modality."""
+
+    text: T
+    audio: T
+    vision: T
+
+    def map(self, f: Callable[[T], U]) -> "Streams[U]":
+        """Apply `f` to each of the three."""
+        return Streams(text=f(self.text), audio=f(self.audio), vision=f(self.vision))
+
+    def items(self) -> Iterator[tuple[Modality, T]]:
+        """Yield (name, thing) in the order text, audio, vision."""
+        yield "text", self.text
+        yield "audio", self.audio
+        yield "vision", self.vision
+
+    def __getitem__(self, modality: Modality) -> T:
+        """Return the thing of one modality by its name."""
+        thing: T = getattr(self, modality)
+        return thing
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time, `start_s` inside and `end_s` outside."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+    def overlap_s(self, other: "Span") -> float:
+        """Seconds that both cover."""
+        return max(0.0, min(self.end_s, other.end_s) - max(self.start_s, other.start_s))
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a file says of itself, measured where it says nothing.
+
+    `width`, `height` are those that a player shows (rotation applied); they and `fps` are None
+    without pictures. An image has `is_image` and a duration of 0.
+    """
+
+    path: Path
+    sha256: str
+    duration_s: float
+    has_audio: bool
+    has_video: bool
+    is_image: bool
+    width: int | None
+    height: int | None
+    fps: float | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video: upright RGB, longer side at most 480 px, with its own time.
+
+    `full()` gives the same picture at its full size (upright too); it is for a second look at a
+    wide shot and must be called before the next frame is taken from the iterator.
+    """
+
+    seconds: float
+    pixels: UInt8[np.ndarray, "height width 3"]
+    full: Callable[[], UInt8[np.ndarray, "full_height full_width 3"]]
+
+
+@dataclass(frozen=True)
+class Word(Span):
+    """A recognised word; `text` without spaces around it, `probability` in [0, 1]."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Phrase(Span):
+    """What the recogniser returned in one piece; words may be empty for a given transcript."""
+
+    text: str
+    words: tuple[Word, ...]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Language:
+    """ISO 639-1 code and how sure the recogniser is; None where a user named it."""
+
+    code: str
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All phrases of a file in order of time.
+
+    `engine` and `model` are None for a transcript that was given; `times_estimated` is True where
+    it had no times of its own and was spread over the speech. `translated` is True where the
+    phrases are an English translation of what was said.
+    """
+
+    phrases: tuple[Phrase, ...]
+    language: Language | None
+    engine: str | None
+    model: str | None
+    times_estimated: bool = False
+    translated: bool = False
+
+
+@dataclass(frozen=True)
+class Utterance(Span):
+    """A stretch that gets one score; `text` is None where nobody speaks."""
+
+    text: str | None
+    words: tuple[Word, ...]
+    confidence: float | None
+    times_estimated: bool = False
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one picture.
+
+    `box` is x, y, width, height as shares of the frame; `blendshapes` are MediaPipe's 52 scores in
+    its own order; `pose` is pitch, yaw, roll in radians and x, y, z in centimetres.
+    """
+
+    box: tuple[float, float, float, float]
+    blendshapes: Float32[np.ndarray, " 52"]
+    pose: Float32[np.ndarray, " 6"]
+
+
+@dataclass(frozen=True)
+class FrameFaces:
+    """All faces of one picture, largest first; empty where none was seen."""
+
+    seconds: float
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True)
+class FaceChoice:
+    """The face that stands for an utterance, and why it was taken."""
+
+    track: int
+    chosen_by: Literal["lips", "size"]
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Names what an extractor makes, so that a checkpoint can refuse another's features.
+
+    `names` has one entry per feature. `version` rises whenever the same media would give other
+    numbers.
+    """
+
+    extractor: str
+    version: int
+    names: tuple[str, ...] = field(default=())
+
+    @property
+    def dims(self) -> int:
+        """Number of features a step."""
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class FeatureSequence:
+    """The features of one utterance over time; `real` is True where something was observed."""
+
+    values: Float32[np.ndarray, "steps dims"]
+    real: Bool[np.ndarray, " steps"]
+
+    @property
+    def share(self) -> float:
+        """Share of the steps that were observed; 0 for an empty sequence."""
+        return float(self.real.mean()) if self.real.size else 0.0
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network reads of one utterance; a modality that is absent is None."""
+
+    text: str | None
+    audio: FeatureSequence | None
+    vision: FeatureSequence | None
+
+    @property
+    def present(self) -> Streams[bool]:
+        """Which modalities are there."""
+        return Streams(
+            text=self.text is not None,
+            audio=self.audio is not None,
+            vision=self.vision is not None,
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: `done` of `total` in `unit`; `total` is None while it is unknown."""
+
+    stage: str
+    done: float
+    total: float | None
+    unit: str = "s"

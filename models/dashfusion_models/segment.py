@@ -1,0 +1,268 @@
+"""Words and silences -> the utterances that are scored.
+
+An utterance ends with a sentence, or where the speaker pauses; it is at most about 15 s long (the
+benchmarks' are 4 s to 8 s in the mean). Where nobody speaks and a face is seen, the face is scored.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dashfusion_models.errors import ConfigError
+from dashfusion_models.records import Phrase, Span, Transcript, Utterance, Word
+from dashfusion_models.sentence import ends_sentence, joined, soft_break, text_units
+from dashfusion_models.spans import clipped, covered_s, equal, gaps, merged
+
+__all__ = ["SegmentRule", "silent_stretches", "utterances"]
+
+_PAUSE_S = 0.8  # a longer pause ends an utterance, finished or not
+_LONGEST_S = 15.0
+_FRAGMENT_S = 0.6  # shorter ones join a neighbour...
+_JOIN_PAUSE_S = 1.2  # ...that is not farther away than this
+_BREAK_S = 0.3  # what a comma is worth beside a pause, where a long utterance must be cut
+_EDGE_S = 3.0  # such a cut stays that far from both ends
+_LEAST_S = 0.1  # the shortest span given to words whose times are all the same
+_LEAST_WINDOW_S = 0.5  # below, a fixed window holds no word
+
+_SILENT_S = 2.0  # without a word for longer than this, the face alone is scored
+_FACE_GAP_S = 2.0  # a face away for less is the same appearance
+_SEEN_S = 0.5  # a window needs so much of a face...
+_SEEN_SHARE = 0.5  # ...and this share of its time
+
+
+@dataclass(frozen=True)
+class SegmentRule:
+    """How a file is cut: by sentences, not at all, or into windows of `seconds`."""
+
+    mode: Literal["sentence", "whole", "seconds"] = "sentence"
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse seconds without windows and windows without a length."""
+        if (self.mode == "seconds") != (self.seconds is not None):
+            raise ConfigError(f"segments {self.mode}: seconds go with windows and with them only")
+        if self.seconds is not None and not _LEAST_WINDOW_S <= self.seconds < math.inf:
+            raise ConfigError(f"segments {self.seconds}: at least {_LEAST_WINDOW_S} s is needed")
+
+    @classmethod
+    def parse(cls, text: str) -> "SegmentRule":
+        """Read "sentence", "whole" or a number of seconds.
+
+        Raises:
+            ConfigError: it is none of them, or shorter than half a second.
+        """
+        if text == "sentence":
+            return cls(mode="sentence")
+        if text == "whole":
+            return cls(mode="whole")
+        try:
+            return cls(mode="seconds", seconds=float(text))
+        except ValueError as error:
+            raise ConfigError(
+                f"segments {text}: not known; use sentence, whole or a number of seconds"
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Piece(Span):
+    """Words that stay together: one recognised word, or a part of a phrase without words."""
+
+    text: str
+    words: tuple[Word, ...]
+    confidence: float
+    closed: bool = False  # ends a phrase without words, which nothing joins
+
+
+def utterances(
+    transcript: Transcript, *, rule: SegmentRule, duration_s: float
+) -> tuple[Utterance, ...]:
+    """Cut a transcript into utterances, in order of time, inside the file.
+
+    Recognised words are cut by the rule. A phrase without words (from a subtitle file) is an
+    utterance of its own, or several where it is too long, their times in proportion to characters.
+    """
+    found: list[list[_Piece]]
+    if rule.mode == "sentence":
+        found = _sentences(transcript)
+        spans: list[Span] = [Span(group[0].start_s, _end_s(group)) for group in found]
+    else:
+        pieces = [piece for phrase in transcript.phrases for piece in _fine(phrase)]
+        seconds = rule.seconds if rule.seconds is not None else duration_s
+        found, spans = _windows(pieces, seconds, duration_s)
+    made = []
+    for group, span in zip(found, spans, strict=True):
+        start_s = max(0.0, span.start_s)
+        end_s = min(duration_s, max(span.end_s, start_s + _LEAST_S))
+        if end_s > start_s:
+            made.append(_utterance(group, Span(start_s, end_s), transcript.times_estimated))
+    return tuple(made)
+
+
+def silent_stretches(
+    speech_utterances: Sequence[Utterance],
+    seen: Sequence[Span],
+    *,
+    duration_s: float,
+    longest_s: float = _LONGEST_S,
+) -> tuple[Utterance, ...]:
+    """Return windows of at most 15 s without words in which a face is seen.
+
+    A stretch counts when it is longer than 2 s (a file without a word counts whole). Inside it, a
+    face that goes for at most 2 s is still there; a window needs half a second of a face, and a
+    face in half of its time. `seen` are the spans with a face.
+    """
+    minimum_s = _SILENT_S if speech_utterances else 0.0
+    windows: list[Span] = []
+    for stretch in gaps(speech_utterances, duration_s):
+        if stretch.duration_s > minimum_s:
+            for shown in merged(clipped(seen, stretch), _FACE_GAP_S):
+                windows.extend(equal(shown, longest_s))
+    return tuple(
+        Utterance(window.start_s, window.end_s, None, (), None)
+        for window in windows
+        if covered_s(seen, window) >= max(_SEEN_S, _SEEN_SHARE * window.duration_s)
+    )
+
+
+def _sentences(transcript: Transcript) -> list[list[_Piece]]:
+    """Group pieces into utterances by sentence ends and pauses."""
+    pieces: list[_Piece] = []
+    for phrase in transcript.phrases:
+        if phrase.words:
+            pieces.extend(_from_words(phrase))
+        else:
+            pieces.extend(_proportional(phrase, _LONGEST_S))
+    groups: list[list[_Piece]] = []
+    for i, piece in enumerate(pieces):
+        if not groups or _cut_between(pieces[i - 1], piece):
+            groups.append([])
+        groups[-1].append(piece)
+    short = [part for group in groups for part in _shortened(group)]
+    return _without_fragments(short)
+
+
+def _cut_between(before: _Piece, after: _Piece) -> bool:
+    if before.closed or not after.words:
+        return True
+    return after.start_s - before.end_s >= _PAUSE_S or ends_sentence(before.text, after.text)
+
+
+def _shortened(group: list[_Piece]) -> Iterator[list[_Piece]]:
+    """Cut a group of more than 15 s at its longest pause or comma, again and again."""
+    if len(group) < 2 or _end_s(group) - group[0].start_s <= _LONGEST_S:
+        yield group
+        return
+    first_s, last_s = group[0].start_s, _end_s(group)
+    inner = [
+        i
+        for i in range(1, len(group))
+        if group[i].start_s - first_s >= _EDGE_S and last_s - group[i].start_s >= _EDGE_S
+    ]
+
+    def worth(i: int) -> tuple[float, float]:
+        pause_s = group[i].start_s - group[i - 1].end_s
+        from_middle_s = abs(group[i].start_s - (first_s + last_s) / 2)
+        return round(pause_s + _BREAK_S * soft_break(group[i - 1].text), 3), -from_middle_s
+
+    cut = max(inner or range(1, len(group)), key=worth)
+    yield from _shortened(group[:cut])
+    yield from _shortened(group[cut:])
+
+
+def _without_fragments(groups: list[list[_Piece]]) -> list[list[_Piece]]:
+    """Join very short groups to the nearer neighbour, where that is near and stays short."""
+    groups = [list(group) for group in groups]
+    i = 0
+    while i < len(groups):
+        after = groups[i + 1] if i + 1 < len(groups) else None
+        if _is_fragment(groups[i], after):
+            joins = [
+                (groups[j + 1][0].start_s - _end_s(groups[j]), j != i, j)
+                for j in (i, i - 1)  # at equal pauses with what follows
+                if 0 <= j < len(groups) - 1 and _may_join(groups[j], groups[j + 1])
+            ]
+            if joins:
+                j = min(joins)[2]
+                groups[j : j + 2] = [groups[j] + groups[j + 1]]
+                i = j
+                continue
+        i += 1
+    return groups
+
+
+def _is_fragment(group: list[_Piece], after: list[_Piece] | None) -> bool:
+    if not group[0].words:
+        return False
+    if _end_s(group) - group[0].start_s < _FRAGMENT_S:
+        return True
+    following = after[0].text if after else ""
+    return len(group) == 1 and not ends_sentence(group[0].text, following)
+
+
+def _may_join(before: list[_Piece], after: list[_Piece]) -> bool:
+    if not before[-1].words or not after[0].words:
+        return False
+    near = after[0].start_s - _end_s(before) < _JOIN_PAUSE_S
+    return near and _end_s(after) - before[0].start_s <= _LONGEST_S
+
+
+def _windows(
+    pieces: Sequence[_Piece], seconds: float, duration_s: float
+) -> tuple[list[list[_Piece]], list[Span]]:
+    """Sort pieces into windows of the same length by their middle; empty windows are left out."""
+    if duration_s <= 0.0:
+        return [], []
+    count = max(1, math.ceil(duration_s / seconds - 1e-6))
+    groups: list[list[_Piece]] = [[] for _ in range(count)]
+    for piece in pieces:
+        if piece.start_s < duration_s:
+            groups[min(count - 1, int((piece.start_s + piece.end_s) / 2 / seconds))].append(piece)
+    spans = [Span(i * seconds, min((i + 1) * seconds, duration_s)) for i in range(count)]
+    kept = [i for i in range(count) if groups[i]]
+    return [groups[i] for i in kept], [spans[i] for i in kept]
+
+
+def _fine(phrase: Phrase) -> list[_Piece]:
+    """Return the words of a phrase, or pieces of its text of about one word."""
+    return _from_words(phrase) if phrase.words else _proportional(phrase, 0.0)
+
+
+def _from_words(phrase: Phrase) -> list[_Piece]:
+    return [_Piece(w.start_s, w.end_s, w.text, (w,), w.probability) for w in phrase.words]
+
+
+def _proportional(phrase: Phrase, longest_s: float) -> list[_Piece]:
+    """Split a phrase without words into parts of at most that length, by characters.
+
+    Parts are as equal as the words allow; with a length of 0 there is a part a word.
+    """
+    units = text_units(phrase.text)
+    count = math.ceil(phrase.duration_s / longest_s) if longest_s else len(units)
+    characters = sum(map(len, units))
+    parts: list[list[str]] = [[] for _ in range(max(1, count))]
+    before = 0
+    for unit in units:
+        middle = (before + len(unit) / 2) / characters
+        parts[min(len(parts) - 1, int(middle * len(parts)))].append(unit)
+        before += len(unit)
+    if not longest_s:
+        parts = [[unit] for unit in units]
+    pieces, start_s = [], phrase.start_s
+    for part in filter(None, parts):
+        length_s = phrase.duration_s * sum(map(len, part)) / characters
+        text = phrase.text if len(parts) == 1 else joined(part)
+        pieces.append(_Piece(start_s, start_s + length_s, text, (), phrase.confidence, closed=True))
+        start_s += length_s
+    return pieces
+
+
+def _utterance(group: Sequence[_Piece], span: Span, times_estimated: bool) -> Utterance:
+    words = tuple(word for piece in group for word in piece.words)
+    confidence = sum(piece.confidence for piece in group) / len(group)
+    text = joined([piece.text for piece in group])
+    return Utterance(span.start_s, span.end_s, text, words, confidence, times_estimated)
+
+
+def _end_s(group: Sequence[_Piece]) -> float:
+    return max(piece.end_s for piece in group)

@@ -1,0 +1,211 @@
+"""Extracted features on disk: safetensors shards, read through memory maps.
+
+A store is a folder: `store.json` (format, feature specifications) and `shard-00000.safetensors`, …
+A shard holds up to 64 samples: for audio and vision the concatenated steps (`<m>.values`,
+`<m>.real`) and where each sample ends (`<m>.ends`); its metadata holds the samples' rows as JSON.
+A shard is written whole or not at all, so an interrupted extraction loses at most one shard.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from dashfusion_models.errors import DataError
+from dashfusion_models.records import Features, FeatureSequence, FeatureSpec, Modality
+
+__all__ = ["Row", "Store", "StoreWriter"]
+
+FORMAT = "dashfusion/store/1"
+SHARD_SAMPLES = 64
+_FRAMES: tuple[Modality, ...] = ("audio", "vision")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What is known of a sample beside its frames. `label` is a number or the name of a class."""
+
+    id: str
+    label: float | str
+    split: str
+    text: str | None
+    audio: bool
+    vision: bool
+    sha256: str = ""
+    person: str = ""
+    video_id: str = ""
+    clip_id: str = ""
+    language: str = ""
+
+
+class StoreWriter:
+    """Appends samples to a store; opening an existing one goes on where it stopped."""
+
+    def __init__(self, folder: Path, *, audio: FeatureSpec, vision: FeatureSpec) -> None:
+        """Create or open `folder`.
+
+        Raises:
+            DataError: the folder is a store of other features, or something else.
+        """
+        self._folder = folder
+        self._dims = {"audio": audio.dims, "vision": vision.dims}
+        about = _about(audio, vision)
+        head = folder / "store.json"
+        if head.exists():
+            if json.loads(head.read_text("utf-8")) != about:
+                raise DataError(f"{folder}: holds other features; name another folder")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise DataError(f"{folder}: is not a store and not empty; name another folder")
+            _write_text(head, json.dumps(about, indent=1))
+        self._pending: list[tuple[Row, Features]] = []
+        self._next = len(_shards(folder))
+        self.done = {row.id for row in Store(folder).rows}
+
+    def add(self, row: Row, features: Features) -> None:
+        """Append one sample; it is on disk once its shard is full, or at the end."""
+        self._pending.append((row, features))
+        self.done.add(row.id)
+        if len(self._pending) >= SHARD_SAMPLES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending as a shard."""
+        if not self._pending:
+            return
+        tensors: dict[str, np.ndarray] = {}
+        for modality in _FRAMES:
+            sequences = [getattr(f, modality) for _, f in self._pending]
+            tensors |= _pack(modality, sequences, self._dims[modality])
+        rows = json.dumps([dataclasses.asdict(row) for row, _ in self._pending])
+        path = self._folder / f"shard-{self._next:05d}.safetensors"
+        beside = path.with_suffix(".part")
+        save_file(tensors, beside, {"rows": rows})
+        beside.replace(path)
+        self._next += 1
+        self._pending.clear()
+
+    def __enter__(self) -> StoreWriter:
+        """Use as a context: what is pending is written at the end, also after an error."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Write what is pending."""
+        self.flush()
+
+
+class Store:
+    """A finished or growing store, read-only; samples by number."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open `folder` and read its rows; frames stay on disk.
+
+        Raises:
+            DataError: the folder is no store, or a shard is damaged.
+        """
+        try:
+            about = json.loads((folder / "store.json").read_text("utf-8"))
+            specs = {
+                m: FeatureSpec(
+                    extractor=about[m]["extractor"],
+                    version=about[m]["version"],
+                    names=tuple(about[m]["names"]),
+                )
+                for m in _FRAMES
+            }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder}: is not a store; `extract` makes one") from error
+        if about.get("format") != FORMAT:
+            raise DataError(f"{folder}: has format {about.get('format')}; extract it again")
+        self.folder = folder
+        self.audio, self.vision = specs["audio"], specs["vision"]
+        self.rows: list[Row] = []
+        self._places: list[tuple[Path, int]] = []
+        self._open: dict[Path, Any] = {}
+        for path in _shards(folder):
+            rows = [Row(**row) for row in json.loads(self._shard(path).metadata()["rows"])]
+            self._places += [(path, k) for k in range(len(rows))]
+            self.rows += rows
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Features:
+        """Read one sample's features."""
+        row = self.rows[index]
+        return Features(
+            text=row.text,
+            audio=self._sequence("audio", index) if row.audio else None,
+            vision=self._sequence("vision", index) if row.vision else None,
+        )
+
+    def __iter__(self) -> Iterator[tuple[Row, Features]]:
+        """Yield every sample with its row."""
+        for index, row in enumerate(self.rows):
+            yield row, self[index]
+
+    def _shard(self, path: Path) -> Any:
+        if path not in self._open:
+            try:
+                self._open[path] = safe_open(path, framework="numpy")
+            except (SafetensorError, OSError) as error:
+                raise DataError(f"{path}: is damaged ({error}); extract again") from error
+        return self._open[path]
+
+    def _sequence(self, modality: str, index: int) -> FeatureSequence:
+        path, k = self._places[index]
+        shard = self._shard(path)
+        ends = shard.get_tensor(f"{modality}.ends")
+        start, end = int(ends[k - 1]) if k else 0, int(ends[k])
+        if start == end:  # safetensors refuses an empty slice at the end of a tensor
+            dims = getattr(self, modality).dims
+            return FeatureSequence(np.zeros((0, dims), np.float32), np.zeros(0, np.bool_))
+        return FeatureSequence(
+            values=shard.get_slice(f"{modality}.values")[start:end],
+            real=shard.get_slice(f"{modality}.real")[start:end],
+        )
+
+
+def _about(audio: FeatureSpec, vision: FeatureSpec) -> dict[str, Any]:
+    about = {"audio": dataclasses.asdict(audio), "vision": dataclasses.asdict(vision)}
+    return json.loads(json.dumps({"format": FORMAT, **about}))  # type: ignore[no-any-return]
+
+
+def _pack(
+    modality: str, sequences: list[FeatureSequence | None], dims: int
+) -> dict[str, np.ndarray]:
+    present = [s for s in sequences if s is not None]
+    lengths = [len(s.real) if s is not None else 0 for s in sequences]
+    return {
+        f"{modality}.values": np.concatenate(
+            [np.zeros((0, dims), np.float32), *(s.values for s in present)]
+        ),
+        f"{modality}.real": np.concatenate([np.zeros(0, np.bool_), *(s.real for s in present)]),
+        f"{modality}.ends": np.cumsum(lengths, dtype=np.int64),
+    }
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("shard-*.safetensors"))
+
+
+def _write_text(path: Path, text: str) -> None:
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, "utf-8")
+    beside.replace(path)

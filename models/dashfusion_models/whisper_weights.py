@@ -1,0 +1,263 @@
+"""Whisper's weights for openai-whisper: from an official .pt file, or from a CTranslate2 folder.
+
+A CTranslate2 folder (what faster-whisper reads) holds the same numbers under other names, with the
+projections of an attention layer laid one below the other. They are read and taken apart in memory,
+so that one set of weights serves both engines.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dashfusion_models.errors import WeightsError
+
+__all__ = [
+    "WhisperTensors",
+    "convert_ctranslate2",
+    "ctranslate2_folder",
+    "openai_tensors",
+    "read_ctranslate2",
+    "read_official",
+]
+
+_BINARY_VERSIONS = range(5, 7)  # the layout below, with names for aliases
+# CTranslate2's DataType enum; bfloat16 has no NumPy type and is read as its bits.
+_DTYPES = ("<f4", "<i1", "<i2", "<i4", "<f2", "<u2")
+_BFLOAT16 = 5
+_FLOAT_TYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+_ATTENTION = {"self_attention": "attn", "attention": "cross_attn"}
+_ENDS = (
+    ("encoder/conv1", "encoder.conv1"),
+    ("encoder/conv2", "encoder.conv2"),
+    ("encoder/layer_norm", "encoder.ln_post"),
+    ("decoder/layer_norm", "decoder.ln"),
+)
+
+
+@dataclass(frozen=True)
+class WhisperTensors:
+    """What openai-whisper's model is built from.
+
+    `alignment_heads` are the (layer, head) pairs that follow the words in time, where the source
+    states them; `name` is the size under which the engine's own table may.
+    """
+
+    name: str
+    dims: dict[str, int]
+    state: dict[str, Tensor]
+    alignment_heads: tuple[tuple[int, int], ...] | None
+
+
+def ctranslate2_folder(model: str, weights: Callable[[str], Path]) -> Path:
+    """Return the CTranslate2 folder of a size, or the one that `model` itself names.
+
+    Raises:
+        WeightsError: a file is missing that an engine would otherwise want to fetch.
+    """
+    path = Path(model)
+    folder = path if path.is_dir() else weights(f"whisper-{model}")
+    for name in ("model.bin", "config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder}: no {name} in it; fetch the folder again")
+    return folder
+
+
+def openai_tensors(model: str, weights: Callable[[str], Path]) -> WhisperTensors:
+    """Return the tensors of a size, of a .pt file or of a CTranslate2 folder.
+
+    For a size the official .pt file is taken where it is at hand, else the folder is converted.
+    """
+    path = Path(model)
+    if path.suffix != ".pt" and not path.is_dir():
+        try:
+            path = weights(f"openai-whisper-{model}")
+        except WeightsError:
+            path = ctranslate2_folder(model, weights)
+    if path.is_dir():
+        return WhisperTensors(model, *convert_ctranslate2(path), _alignment_heads(path))
+    name = path.stem if Path(model).suffix == ".pt" else model
+    return WhisperTensors(name, *read_official(path), None)
+
+
+def read_official(path: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
+    """Return the dimensions and tensors of one of OpenAI's .pt files.
+
+    Raises:
+        WeightsError: the file is missing, damaged or something else.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(checkpoint["dims"]), dict(checkpoint["model_state_dict"])
+    except Exception as error:  # torch raises half a dozen kinds for a damaged file
+        raise WeightsError(
+            f"{path}: not one of openai-whisper's .pt files ({type(error).__name__}); "
+            "fetch the file again, or choose another with --asr-model"
+        ) from error
+
+
+def read_ctranslate2(folder: Path) -> dict[str, Tensor]:
+    """Return all variables of a CTranslate2 model by their own names, aliases included.
+
+    Raises:
+        WeightsError: there is no readable Whisper model in the folder.
+    """
+    path = folder / "model.bin"
+    try:
+        with path.open("rb") as file:
+            return _variables(_Reader(file), path)
+    except (OSError, struct.error, UnicodeDecodeError, ValueError, IndexError) as error:
+        raise WeightsError(
+            f"{path}: not a CTranslate2 model that can be read ({error}); fetch the folder again"
+        ) from error
+
+
+def _alignment_heads(folder: Path) -> tuple[tuple[int, int], ...] | None:
+    """Return the (layer, head) pairs that follow the words in time, None where not stated."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return tuple((int(layer), int(head)) for layer, head in config["alignment_heads"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def convert_ctranslate2(folder: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
+    """Return the dimensions and the state dict that openai-whisper's model takes, without loss.
+
+    Raises:
+        WeightsError: no such model in the folder, or one whose numbers were rounded to integers.
+    """
+    source = read_ctranslate2(folder)
+    try:
+        _refuse_rounded(source, folder)
+        dims = _dims(source)
+        state: dict[str, Tensor] = {
+            "encoder.positional_embedding": source["encoder/position_encodings/encodings"],
+            "decoder.positional_embedding": source["decoder/position_encodings/encodings"],
+            "decoder.token_embedding.weight": source["decoder/embeddings/weight"],
+        }
+        for theirs, ours in _ENDS:
+            state.update(_copied(source, theirs, ours))
+        for part, layers in (("encoder", "n_audio_layer"), ("decoder", "n_text_layer")):
+            for layer in range(dims[layers]):
+                scope = f"{part}/layer_{layer}"
+                state.update(_block(source, scope, f"{part}.blocks.{layer}"))
+    except KeyError as error:
+        raise WeightsError(
+            f"{folder}: no variable {error} in model.bin; use a folder converted from Whisper"
+        ) from error
+    return dims, state
+
+
+def _refuse_rounded(source: Mapping[str, Tensor], folder: Path) -> None:
+    dtype = source["decoder/embeddings/weight"].dtype
+    if dtype not in _FLOAT_TYPES or "decoder/embeddings/weight_scale" in source:
+        raise WeightsError(
+            f"{folder}: its numbers are rounded to {str(dtype).removeprefix('torch.')}, which "
+            "openai-whisper cannot use; use faster-whisper, or a float16 or float32 folder"
+        )
+
+
+def _dims(source: Mapping[str, Tensor]) -> dict[str, int]:
+    """Read Whisper's ten dimensions from the shapes."""
+    vocabulary, text_state = source["decoder/embeddings/weight"].shape
+    audio_state, mels, _ = source["encoder/conv1/weight"].shape
+    return {
+        "n_mels": mels,
+        "n_audio_ctx": source["encoder/position_encodings/encodings"].shape[0],
+        "n_audio_state": audio_state,
+        "n_audio_head": int(source["encoder/num_heads"]),
+        "n_audio_layer": _layers(source, "encoder"),
+        "n_vocab": vocabulary,
+        "n_text_ctx": source["decoder/position_encodings/encodings"].shape[0],
+        "n_text_state": text_state,
+        "n_text_head": int(source["decoder/num_heads"]),
+        "n_text_layer": _layers(source, "decoder"),
+    }
+
+
+def _layers(source: Mapping[str, Tensor], part: str) -> int:
+    prefix = f"{part}/layer_"
+    scopes = [name.removeprefix(prefix) for name in source if name.startswith(prefix)]
+    return len({name.split("/")[0] for name in scopes if name[0].isdigit()})
+
+
+def _block(source: Mapping[str, Tensor], scope: str, ours: str) -> Iterator[tuple[str, Tensor]]:
+    """Yield one layer: its attentions, their norms, the feed-forward and its norm."""
+    for theirs, name in _ATTENTION.items():
+        if f"{scope}/{theirs}/layer_norm/gamma" in source:
+            yield from _copied(source, f"{scope}/{theirs}/layer_norm", f"{ours}.{name}_ln")
+            yield from _attention(source, f"{scope}/{theirs}", f"{ours}.{name}")
+    yield from _copied(source, f"{scope}/ffn/layer_norm", f"{ours}.mlp_ln")
+    yield from _copied(source, f"{scope}/ffn/linear_0", f"{ours}.mlp.0")
+    yield from _copied(source, f"{scope}/ffn/linear_1", f"{ours}.mlp.2")
+
+
+def _attention(source: Mapping[str, Tensor], scope: str, ours: str) -> Iterator[tuple[str, Tensor]]:
+    """Take fused projections apart: query, key, value together, or query and then key, value."""
+    fused = ["linear_0"] if f"{scope}/linear_2/weight" not in source else ["linear_0", "linear_1"]
+    weight = torch.cat([source[f"{scope}/{name}/weight"] for name in fused])
+    bias = torch.cat([source[f"{scope}/{name}/bias"] for name in fused])
+    for name, w, b in zip(("query", "key", "value"), weight.chunk(3), bias.chunk(3), strict=True):
+        yield f"{ours}.{name}.weight", w
+        if name != "key":  # Whisper's keys have no bias; CTranslate2 writes zeros there
+            yield f"{ours}.{name}.bias", b
+        elif b.any():
+            raise WeightsError(f"{scope}: keys with a bias; use a folder converted from Whisper")
+    yield from _copied(source, f"{scope}/linear_{len(fused)}", f"{ours}.out")
+
+
+def _copied(source: Mapping[str, Tensor], scope: str, ours: str) -> Iterator[tuple[str, Tensor]]:
+    """Yield weight and bias of a layer, or gamma and beta of a norm, under our names."""
+    weight, bias = ("gamma", "beta") if f"{scope}/gamma" in source else ("weight", "bias")
+    yield f"{ours}.weight", source[f"{scope}/{weight}"]
+    yield f"{ours}.bias", source[f"{scope}/{bias}"]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads CTranslate2's little-endian fields one after the other."""
+
+    file: BinaryIO
+
+    def number(self, form: str) -> int:
+        (value,) = struct.unpack(f"<{form}", self.raw(struct.calcsize(f"<{form}")))
+        return int(value)
+
+    def string(self) -> str:
+        return self.raw(self.number("H")).rstrip(b"\0").decode("utf-8")
+
+    def raw(self, size: int) -> bytes:
+        data = self.file.read(size)
+        if len(data) != size:
+            raise ValueError("the file ends too early")
+        return data
+
+    def tensor(self) -> Tensor:
+        shape = [self.number("I") for _ in range(self.number("B"))]
+        kind = self.number("B")
+        data: np.ndarray[Any, Any] = np.frombuffer(self.raw(self.number("I")), _DTYPES[kind])
+        tensor = torch.from_numpy(data.reshape(shape).copy())
+        return tensor.view(torch.bfloat16) if kind == _BFLOAT16 else tensor
+
+
+def _variables(reader: _Reader, path: Path) -> dict[str, Tensor]:
+    version = reader.number("I")
+    if version not in _BINARY_VERSIONS:
+        raise ValueError(f"binary version {version}")
+    if (kind := reader.string()) != "WhisperSpec":
+        raise ValueError(f"{kind[:40]!r} instead of WhisperSpec")
+    reader.number("I")  # the revision of the spec: all have the names read here
+    count = reader.number("I")
+    variables = {reader.string(): reader.tensor() for _ in range(count)}
+    for _ in range(reader.number("I")):
+        alias = reader.string()
+        variables[alias] = variables[reader.string()]
+    return variables

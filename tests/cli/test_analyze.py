@@ -1,0 +1,213 @@
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dashfusion_models.errors import MediaError, WeightsError
+from dashfusion_models.records import Streams
+
+from .conftest import FakeRoad, Result, analysis, segment
+
+Command = Callable[..., Result]
+
+
+def test_one_file_is_one_pretty_json(command: Command, road: FakeRoad, clip: Path) -> None:
+    result = command("analyze", clip, "--format", "json")
+    assert result.code == 0
+    assert json.loads(result.out) == json.loads(json.dumps(analysis(str(clip)).to_dict()))
+    assert result.out.startswith("{\n  ")
+    assert "a library prints this" in result.err
+
+
+def test_the_same_file_gives_the_same_bytes(command: Command, road: FakeRoad, clip: Path) -> None:
+    first, second = (command("analyze", clip, "--format", "json").out for _ in range(2))
+    assert first == second
+    assert "timing_s" in json.loads(first)
+
+
+def test_several_files_are_json_lines(command: Command, road: FakeRoad, tmp_path: Path) -> None:
+    names = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for name in names:
+        name.write_bytes(b"x")
+    result = command("analyze", *names, "--format", "json")
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert [line["media"]["path"] for line in lines] == [str(name) for name in names]
+
+
+def test_one_bad_file_of_several_is_reported_and_the_rest_goes_on(
+    command: Command, road: FakeRoad, tmp_path: Path
+) -> None:
+    names = [tmp_path / name for name in ("a.mp4", "bad.mp4", "gone.mp4", "z.mp4")]
+    for name in (names[0], names[3]):
+        name.write_bytes(b"x")
+    names[1].write_bytes(b"broken")
+    result = command("analyze", *names, "--format", "json", "-o", tmp_path / "out.jsonl")
+    assert result.code == 1
+    written = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [Path(json.loads(line)["media"]["path"]).name for line in written] == ["a.mp4", "z.mp4"]
+    errors = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert "bad.mp4: cannot be read" in errors[0]
+    assert "gone.mp4: no such file" in errors[1]
+
+
+def test_a_missing_file_is_failure_not_wrong_usage(command: Command, road: FakeRoad) -> None:
+    result = command("analyze", "nope.mp4")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "error: nope.mp4: no such file; check the name\n"
+    assert road.loaded == {}  # nothing was loaded for it
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--format", "xml"],
+        ["--asr", "kaldi"],
+        ["--without", "smell"],
+        ["--start", "soon"],
+        ["--start", "3", "--end", "0:02"],
+        ["--segments", "-1"],
+        ["--no-such-option"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(
+    command: Command, road: FakeRoad, clip: Path, arguments: list[str]
+) -> None:
+    result = command("analyze", clip, *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "Error: " in result.err
+
+
+def test_options_reach_the_analyzer(command: Command, road: FakeRoad, clip: Path) -> None:
+    words = clip.with_suffix(".srt")
+    flags = "--language zh --translate --asr openai-whisper --asr-model small --segments 7.5"
+    more = "--without text --without vision --start 1:02:03.5 --end 4000 --device cpu --offline"
+    result = command("analyze", clip, *flags.split(), *more.split(), "--transcript", words)
+    assert result.code == 0
+    assert road.loaded == {
+        "checkpoint": "dashfusion-mini",
+        "device": "cpu",
+        "asr": "openai-whisper",
+        "asr_model": "small",
+        "offline": True,
+    }
+    assert road.options == {
+        "language": "zh",
+        "translate": True,
+        "transcript": words,
+        "segments": "7.5",
+        "without": frozenset({"text", "vision"}),
+        "start_s": 3723.5,
+        "end_s": 4000.0,
+    }
+
+
+def test_errors_are_one_line_and_verbose_adds_the_traceback(
+    command: Command, road: FakeRoad, clip: Path
+) -> None:
+    def fail(path: Path) -> object:
+        raise WeightsError("whisper-base: not found\nanywhere; pull it")
+
+    road.answer = fail  # type: ignore[assignment]
+    plain = command("analyze", clip, "-q")
+    assert plain.code == 1
+    assert plain.err.splitlines()[-1] == "error: whisper-base: not found anywhere; pull it"
+    assert "Traceback" not in plain.err
+    loud = command("analyze", clip, "-v")
+    assert "Traceback" in loud.err
+    assert loud.err.splitlines()[-1] == plain.err.splitlines()[-1]
+
+
+def test_an_unexpected_exception_is_one_line_too(
+    command: Command, road: FakeRoad, clip: Path
+) -> None:
+    road.answer = lambda path: 1 / 0  # type: ignore[assignment,return-value]
+    result = command("analyze", clip)
+    assert result.code == 1
+    line = "error: internal: ZeroDivisionError: division by zero; run again with -v"
+    assert result.err.splitlines()[-1] == line
+
+
+def test_interruption_is_130(command: Command, road: FakeRoad, clip: Path) -> None:
+    def interrupt(path: Path) -> object:
+        raise KeyboardInterrupt
+
+    road.answer = interrupt  # type: ignore[assignment]
+    result = command("analyze", clip, "-o", "out.txt")
+    assert result.code == 130
+    assert [p.name for p in clip.parent.iterdir() if "out" in p.name] == []
+
+
+def test_warnings_go_to_stderr_unless_quiet(command: Command, road: FakeRoad, clip: Path) -> None:
+    road.answer = lambda path: analysis(str(path), warnings=("it is short",))
+    assert f"warning: {clip}: it is short\n" in command("analyze", clip).err
+    assert "warning" not in command("analyze", clip, "--quiet").err
+
+
+def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: Path) -> None:
+    said = 'She said "no",\nthen: 这部电影真的非常好看'
+    parts = (
+        segment(said, -2.5, start_s=0.5, reasons=("short", "no_face"), speaker="A"),
+        segment(None, 0.0, interval=None, contributions=Streams(text=None, audio=None, vision=0.1)),
+    )
+    road.answer = lambda path: analysis(str(path), *parts)
+    names = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for name in names:
+        name.write_bytes(b"x")
+    out = tmp_path / "out.csv"
+    assert command("analyze", *names, "--format", "csv", "-o", out).code == 0
+    table = pd.read_csv(out)
+    names_in_order = (
+        "path,start_s,end_s,speaker,text,score,label,low,high,"
+        "text_contribution,audio_contribution,vision_contribution,reasons"
+    )
+    assert ",".join(table.columns) == names_in_order
+    assert list(table.path) == [str(names[0])] * 2 + [str(names[1])] * 2
+    assert table.text[0] == said
+    assert list(table.score[:2]) == [-2.5, 0.0]
+    assert table.reasons[0] == "short no_face"
+    assert table.loc[1, ["text", "low", "text_contribution"]].isna().all()
+    assert table.vision_contribution[1] == 0.1
+    assert out.read_bytes().count(b"\r\n") == 5  # a line end in a cell is the cell's own
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+def test_no_cell_of_text_starts_a_formula(
+    command: Command, road: FakeRoad, clip: Path, start: str
+) -> None:
+    danger = f"{start}HYPERLINK(1)"
+    road.answer = lambda path: analysis(danger, segment(danger, -1.5, speaker=danger))
+    out = command("analyze", clip, "--format", "csv").out
+    (row,) = list(csv.DictReader(io.StringIO(out, newline="")))
+    assert [row[name] for name in ("path", "speaker", "text")] == [f"'{danger}"] * 3
+    assert row["score"] == "-1.5"  # numbers stay numbers
+
+
+def test_an_existing_file_needs_force(command: Command, road: FakeRoad, clip: Path) -> None:
+    kept = clip.with_name("out.json")
+    kept.write_text("mine")
+    refused = command("analyze", clip, "--format", "json", "-o", kept)
+    assert refused.code == 1
+    assert refused.err == f"error: {kept}: exists already; use --force to replace it\n"
+    assert kept.read_text() == "mine"
+    assert command("analyze", clip, "--format", "json", "-o", kept, "--force").code == 0
+    assert json.loads(kept.read_text())["schema"] == "dashfusion/analysis/1"
+
+
+def test_a_failure_leaves_the_old_file_as_it_was(
+    command: Command, road: FakeRoad, clip: Path
+) -> None:
+    kept = clip.with_name("out.json")
+    kept.write_text("mine")
+
+    def fail(path: Path) -> object:
+        raise MediaError("no; no")
+
+    road.answer = fail  # type: ignore[assignment]
+    assert command("analyze", clip, "-o", kept, "--force").code == 1
+    assert kept.read_text() == "mine"
+    assert sorted(p.name for p in clip.parent.iterdir()) == ["clip.mp4", "out.json"]

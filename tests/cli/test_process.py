@@ -1,0 +1,155 @@
+"""What only a process of its own can show: signals, pipes, imports, time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+HEAVY = "torch transformers librosa mediapipe av numpy moviepy faster_whisper whisper scipy"
+
+FAKE = """
+import sys, time, types
+sys.path[:0] = {roots!r}
+from tests_cli_conftest import analysis
+module = types.ModuleType("dashfusion_models.analyzer")
+class AnalyzeOptions:
+    def __init__(self, **values): pass
+class Analyzer:
+    @classmethod
+    def load(cls, *_, **__): return cls()
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+    def analyze(self, path, options, *, report):
+        text = path.read_text()
+        if text == "slow":
+            print("slow one begins", file=sys.stderr, flush=True)
+            time.sleep(60)
+        return analysis(str(path))
+module.Analyzer, module.AnalyzeOptions = Analyzer, AnalyzeOptions
+sys.modules["dashfusion_models.analyzer"] = module
+from dashfusion_cli.app import main
+main()
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> list[str]:
+    here = tmp_path / "program"
+    here.mkdir()
+    (here / "tests_cli_conftest.py").write_text(
+        (Path(__file__).parent / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    roots = [str(here), *(str(ROOT / part) for part in (".", "models", "training"))]
+    (here / "run.py").write_text(FAKE.format(roots=roots), encoding="utf-8")
+    return [sys.executable, str(here / "run.py")]
+
+
+def clips(folder: Path, *texts: str) -> list[str]:
+    for number, text in enumerate(texts):
+        (folder / f"{number}.mp4").write_text(text)
+    return [str(folder / f"{number}.mp4") for number in range(len(texts))]
+
+
+def plain(code: str) -> subprocess.CompletedProcess[str]:
+    roots = os.pathsep.join(str(ROOT / part) for part in (".", "models", "training"))
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": roots},
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("command", ["--help", "analyze --help", "weights --help", "doctor --help"])
+def test_help_imports_nothing_heavy_and_ends_with_an_example(command: str) -> None:
+    code = (
+        "import sys\nfrom dashfusion_cli.app import run\n"
+        f"code = run({command.split()!r})\n"
+        f"print(sorted(set({HEAVY.split()!r}) & set(sys.modules)), code)"
+    )
+    lines = [line.strip() for line in plain(code).stdout.splitlines() if line.strip()]
+    assert lines[-1] == "[] 0"
+    assert lines[-2].startswith("Example: dashfusion ")
+
+
+def test_help_is_quick() -> None:
+    """Processor seconds, the least of three: other programs run on this machine too."""
+    clock = "import resource as r\nu = r.getrusage(r.RUSAGE_SELF)\nprint(u.ru_utime + u.ru_stime)"
+    pytest.importorskip("resource")
+    code = f"from dashfusion_cli.app import run\nrun(['--help'])\n{clock}"
+    bare = min(float(plain(clock).stdout) for _ in range(3))
+    ours = min(float(plain(code).stdout.splitlines()[-1]) for _ in range(3))
+    assert ours - bare < 0.3
+
+
+def test_the_module_runs_and_says_its_version() -> None:
+    code = "import runpy, sys; sys.argv[1:] = ['--version']; runpy.run_module('dashfusion_cli')"
+    done = plain(code.replace("'dashfusion_cli')", "'dashfusion_cli', run_name='__main__')"))
+    assert (done.returncode, done.stdout) == (0, "dashfusion 0.1.0\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize(("sent", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_leaves_no_half_written_file(
+    program: list[str], tmp_path: Path, sent: str, code: int
+) -> None:
+    out = tmp_path / "out.jsonl"
+    arguments = ["analyze", *clips(tmp_path, "quick", "slow"), "--format", "json", "-o", str(out)]
+    process = subprocess.Popen(
+        [*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    while "slow one begins" not in process.stderr.readline():
+        assert process.poll() is None
+    assert len(list(tmp_path.glob(".out.jsonl.*"))) == 1
+    process.send_signal(getattr(signal, sent))
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert (stdout, "Traceback" in stderr) == ("", False)
+    assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
+
+
+def test_a_killed_process_never_shows_half_a_file(program: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    arguments = ["analyze", *clips(tmp_path, "quick", "slow"), "--format", "json", "-o", str(out)]
+    process = subprocess.Popen([*program, *arguments], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while "slow one begins" not in process.stderr.readline():
+        assert process.poll() is None
+    process.kill()
+    process.communicate(timeout=30)
+    assert not out.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes close otherwise there")
+def test_a_closed_pipe_is_quiet(program: list[str], tmp_path: Path) -> None:
+    arguments = ["analyze", *clips(tmp_path, *["quick"] * 200), "--format", "json"]
+    with subprocess.Popen(
+        [*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        first = process.stdout.readline()
+        process.stdout.close()
+        complaint = process.stderr.read()
+    assert process.returncode == 0
+    assert json.loads(first)["schema"] == "dashfusion/analysis/1"
+    assert complaint == b""
+
+
+def test_a_terminal_without_unicode_gets_ascii(program: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*program, "analyze", *clips(tmp_path, "quick")],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode("ascii")
+    assert "######" not in text and "|###..." in text  # +1.6 of 3 is three cells

@@ -1,0 +1,40 @@
+import io
+
+from dashfusion_cli.progress import PlainLines, show_progress
+from dashfusion_cli.session import Session
+from dashfusion_models.records import Progress
+
+
+def test_plain_lines_come_at_most_every_ten_seconds() -> None:
+    stream, now = io.StringIO(), [0.0]
+    lines = PlainLines(stream, clock=lambda: now[0])
+    lines.title("clip.mp4", number=2, of=3)
+    for second in range(31):
+        now[0] = float(second)
+        lines(Progress("transcribe", second * 2.0, 100.0))
+    assert stream.getvalue().splitlines() == [
+        "[2/3] clip.mp4: transcribe 20.0 of 100.0 s, 2.0x, 40 s left",
+        "[2/3] clip.mp4: transcribe 40.0 of 100.0 s, 2.0x, 30 s left",
+        "[2/3] clip.mp4: transcribe 60.0 of 100.0 s, 2.0x, 20 s left",
+    ]
+
+
+def test_bytes_and_things_have_their_own_units() -> None:
+    stream, now = io.StringIO(), [0.0]
+    lines = PlainLines(stream, clock=lambda: now[0])
+    lines(Progress("download", 0.0, None, "B"))
+    now[0] = 10.0
+    lines(Progress("download", 5e6, None, "B"))
+    now[0] = 20.0
+    lines(Progress("files", 3.0, 9.0, "files"))
+    assert stream.getvalue().splitlines() == ["download 5.0 MB, 0.5 MB/s", "files 3 of 9 files"]
+
+
+def test_quiet_says_nothing_at_all(capsys: object) -> None:
+    with show_progress(Session(quiet=True)) as board:
+        board.title("clip.mp4")
+        board(Progress("decode", 1.0, 2.0))
+        with board.aside():
+            pass
+    out, err = capsys.readouterr()  # type: ignore[attr-defined]
+    assert (out, err) == ("", "")

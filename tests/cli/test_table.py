@@ -1,0 +1,82 @@
+import pytest
+from rich.cells import cell_len
+
+from dashfusion_cli.render.plain import Look
+from dashfusion_cli.render.table import render_table
+from dashfusion_models.analysis import ModelInfo, Overall
+from dashfusion_models.records import Streams
+
+from .conftest import analysis, segment
+
+LONG = "the most boring thing that I have ever had to sit through " * 6
+NONE = Streams(text=None, audio=None, vision=None)
+
+
+def test_scores_labels_drivers_and_reasons_are_shown() -> None:
+    text = render_table(
+        analysis(
+            "clip.mp4",
+            segment("I really liked it.", 1.6),
+            segment(None, -2.5, interval=None, contributions=NONE, reasons=("no_speech", "short")),
+        ),
+        Look(),
+    )
+    liked, faced = text.index("I really liked it."), text.index("(nobody speaks)")
+    assert "+1.6 ······│███···  positive" in text[liked:faced]
+    assert "+0.5 to +2.6" in text[liked:faced] and "words +1.1" in text[liked:faced]
+    assert "-2.5 ·█████│······  negative" in text[faced:]
+    assert "(no speech, short)" in text[faced:]
+    assert "clip.mp4 · 0:12.4 · en (98%) · dashfusion-mini" in text
+    assert text.rstrip().splitlines()[-2].split()[:4] == ["all", "the", "whole", "clip"]
+
+
+@pytest.mark.parametrize(
+    ("score", "bar"),
+    [
+        (3.0, "······│██████"),
+        (0.25, "······│▌·····"),
+        (0.0, "······│······"),
+        (-0.25, "·····▐│······"),
+        (-1.5, "···███│······"),
+        (-3.0, "██████│······"),
+    ],
+)
+def test_the_bar_grows_from_the_centre(score: float, bar: str) -> None:
+    assert f" {bar} " in render_table(analysis("a", segment("x", score)), Look())
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+@pytest.mark.parametrize(
+    "words", [LONG, "这部电影真的非常好看我和我的朋友们都很喜欢" * 5, "x" * 300]
+)
+def test_no_line_is_wider_than_the_place(width: int, words: str) -> None:
+    text = render_table(analysis("clip.mp4", segment(words)), Look(width=width), timing=True)
+    assert max(map(cell_len, text.splitlines())) <= width
+    kept = "".join(line for line in text if not line.isspace())
+    assert sum(kept.count(c) for c in words[:1]) >= words.count(words[0])
+
+
+def test_plain_text_has_no_colour_and_a_terminal_has() -> None:
+    assert "\x1b" not in render_table(analysis(), Look())
+    assert "\x1b[" in render_table(analysis(), Look(colors="truecolor"))
+
+
+def test_words_cannot_steer_the_terminal() -> None:
+    evil = analysis("a\x1b]0;title\x07.mp4", segment("red \x1b[31m alert\r\n"))
+    text = render_table(evil, Look())
+    assert not {"\x1b", "\x07", "\r"} & set(text)
+
+
+def test_ascii_terminals_get_ascii() -> None:
+    text = render_table(analysis("é.mp4", segment("好")), Look(ascii_only=True), timing=True)
+    assert text.isascii()
+
+
+def test_a_scale_of_one_shows_two_decimals() -> None:
+    model = ModelInfo("sims", "1" * 64, (-1.0, 1.0), "MIT")
+    overall = Overall(-0.4, "weakly negative", None, NONE)
+    text = render_table(
+        analysis("a", segment("x", 0.75, interval=None), model=model, overall=overall), Look()
+    )
+    assert "+0.75 ······│████▌·" in text
+    assert "-1    0    +1" in text

@@ -1,0 +1,102 @@
+"""What goes into a store comes out of it, also when it was interrupted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashfusion_models.errors import DataError
+from dashfusion_models.records import Features, FeatureSequence, FeatureSpec
+from dashfusion_models.store import SHARD_SAMPLES, Row, Store, StoreWriter
+
+AUDIO = FeatureSpec(extractor="planted", version=1, names=("a", "b", "c"))
+VISION = FeatureSpec(extractor="planted", version=2, names=("x", "y"))
+
+
+def sample(k: int) -> tuple[Row, Features]:
+    """Every third lacks a voice, every fifth a face, every seventh words; one has no steps."""
+    draw = np.random.default_rng(k)
+
+    def frames(dims: int) -> FeatureSequence:
+        steps = int(draw.integers(0, 9))
+        values = draw.normal(size=(steps, dims)).astype(np.float32)
+        return FeatureSequence(values=values, real=draw.random(steps) > 0.2)
+
+    features = Features(
+        text=f"words {k}" if k % 7 else None,
+        audio=frames(3) if k % 3 else None,
+        vision=frames(2) if k % 5 else None,
+    )
+    row = Row(
+        id=f"s{k}",
+        label=float(k) if k % 2 else "happy",
+        split="train",
+        text=features.text,
+        audio=features.audio is not None,
+        vision=features.vision is not None,
+    )
+    return row, features
+
+
+def assert_same(found: Features, expected: Features) -> None:
+    assert found.text == expected.text
+    for one, other in ((found.audio, expected.audio), (found.vision, expected.vision)):
+        if other is None:
+            assert one is None
+        else:
+            assert one is not None
+            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(one.real, other.real)
+
+
+def test_round_trip_over_several_shards(tmp_path: Path) -> None:
+    count = 2 * SHARD_SAMPLES + 5
+    with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+        for k in range(count):
+            writer.add(*sample(k))
+    store = Store(tmp_path / "store")
+    assert len(store) == count
+    assert (store.audio, store.vision) == (AUDIO, VISION)
+    for k, (row, features) in enumerate(store):
+        expected_row, expected = sample(k)
+        assert row == expected_row
+        assert_same(features, expected)
+
+
+def test_an_interrupted_store_goes_on_with_what_was_flushed(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION)
+    for k in range(SHARD_SAMPLES + 3):  # the last three are pending when the power goes
+        writer.add(*sample(k))
+    again = StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION)
+    assert again.done == {f"s{k}" for k in range(SHARD_SAMPLES)}
+    with again:
+        for k in range(SHARD_SAMPLES, SHARD_SAMPLES + 3):
+            again.add(*sample(k))
+    assert [row.id for row in Store(tmp_path / "store").rows] == [
+        f"s{k}" for k in range(SHARD_SAMPLES + 3)
+    ]
+
+
+def test_other_features_are_refused(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+        writer.add(*sample(1))
+    newer = FeatureSpec(extractor="planted", version=2, names=AUDIO.names)
+    with pytest.raises(DataError, match="other features"):
+        StoreWriter(tmp_path / "store", audio=newer, vision=VISION)
+
+
+def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not a store"):
+        Store(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+    with pytest.raises(DataError, match="not empty"):
+        StoreWriter(tmp_path, audio=AUDIO, vision=VISION)
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+        writer.add(*sample(1))
+    shard = next((tmp_path / "store").glob("shard-*"))
+    shard.write_bytes(shard.read_bytes()[:20])
+    with pytest.raises(DataError, match=shard.name):
+        Store(tmp_path / "store")

@@ -1,0 +1,119 @@
+"""A new network for a training: pretrained text encoder, fresh everything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from dashfusion_models.checkpoint import Checkpoint
+from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
+from dashfusion_models.errors import WeightsError
+from dashfusion_models.network.config import NetworkConfig
+from dashfusion_models.network.dashfusion import DashFusion
+from dashfusion_models.records import FeatureSpec
+from dashfusion_training.config import TrainConfig
+from dashfusion_training.datasets import Dataset
+
+__all__ = ["new_checkpoint"]
+
+PREFIXES = ("bert.", "model.", "")  # how a BERT's tensors are named, by who saved it
+
+
+def new_checkpoint(
+    config: TrainConfig,
+    encoder: Path,
+    samples: Dataset,
+    *,
+    audio: FeatureSpec,
+    vision: FeatureSpec,
+) -> Checkpoint:
+    """Build the network that `config` describes on the text encoder in the folder `encoder`.
+
+    The fresh weights depend on `config.seed` alone. Normalisation is measured on `samples`.
+
+    Raises:
+        WeightsError: the folder lacks config.json, tokenizer.json or fitting weights.
+    """
+    torch.manual_seed(config.seed)
+    try:
+        about = json.loads((encoder / "config.json").read_text("utf-8"))
+        tokenizer = (encoder / "tokenizer.json").read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error
+    network = DashFusion(
+        NetworkConfig(
+            text_encoder=_only_shape(about),
+            audio_dims=audio.dims,
+            vision_dims=vision.dims,
+            bottleneck=config.bottleneck,
+            encoder_layers=config.encoder_layers,
+            fusion_layers=config.fusion_layers,
+            fusion=config.fusion,  # type: ignore[arg-type]
+            norm_order=config.norm_order,  # type: ignore[arg-type]
+            position_dropout=config.position_dropout,
+            encoder_dropout=config.encoder_dropout,
+        )
+    )
+    _load_pretrained(network, encoder)
+    return Checkpoint(
+        name=config.name,
+        network=network,
+        collate=_collator(tokenizer, samples, config, audio=audio, vision=vision),
+        audio=audio,
+        vision=vision,
+        label_range=config.label_range,
+        languages=config.languages,
+        license=config.license,
+    )
+
+
+def _only_shape(about: dict[str, object]) -> dict[str, object]:
+    """What describes the model, without what describes the file it came in."""
+    drop = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype"}
+    return {k: v for k, v in about.items() if k not in drop}
+
+
+def _load_pretrained(network: DashFusion, encoder: Path) -> None:
+    """Load the encoder's weights; every tensor that the network has must be found."""
+    weights = encoder / "model.safetensors"
+    if not weights.is_file():
+        raise WeightsError(f"{weights}: no such file; text encoders are read from safetensors")
+    found = load_file(weights)
+    wanted = network.text_encoder.bert.state_dict()
+    for prefix in PREFIXES:
+        named = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
+        if set(wanted) <= set(named):
+            network.text_encoder.bert.load_state_dict({k: named[k] for k in wanted})
+            return
+    missing = sorted(set(wanted) - set(found))
+    raise WeightsError(f"{weights}: lacks {missing[0]}; name a BERT-like text encoder")
+
+
+def _collator(
+    tokenizer: str,
+    samples: Dataset,
+    config: TrainConfig,
+    *,
+    audio: FeatureSpec,
+    vision: FeatureSpec,
+) -> Collator:
+    if not config.normalise:
+        return Collator(
+            tokenizer=load_tokenizer(tokenizer),
+            audio=Normalisation.identity(audio.dims),
+            vision=Normalisation.identity(vision.dims),
+        )
+    heard, seen = [], []
+    for sample in samples:
+        if sample.row.audio or sample.row.vision:
+            features = sample.features()
+            heard += [features.audio] if features.audio is not None else []
+            seen += [features.vision] if features.vision is not None else []
+    return Collator(
+        tokenizer=load_tokenizer(tokenizer),
+        audio=Normalisation.of(heard, audio.dims),
+        vision=Normalisation.of(seen, vision.dims),
+    )

@@ -1,0 +1,133 @@
+"""The settings of a training: a frozen record, read from a preset and from `--set key=value`."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from dashfusion_models.errors import ConfigError
+
+__all__ = ["TrainConfig", "changed", "preset_names", "read_preset", "with_settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides the result of a training, beside the data.
+
+    Learning rates are the peaks, reached after `warmup_epochs` and falling linearly to 0.
+    `text_learning_rate` is for the pretrained text encoder; None means `learning_rate`.
+    `repeat` says how often an epoch visits each sample of a source (its manifest's or store's
+    name); a source that is not named is visited once. `classes` turns class names into scores.
+    """
+
+    epochs: int = 100
+    batch_size: int = 16
+    learning_rate: float = 5e-5
+    text_learning_rate: float | None = None
+    warmup_epochs: float = 10.0
+    weight_decay: float = 1e-3
+    loss: str = "mse"  # paper, eq. 10
+    seed: int = 1111
+    label_range: tuple[float, float] = (-3.0, 3.0)
+    text_encoder: str = "bert-base-uncased"
+    encoder_layers: int = 2
+    fusion_layers: int = 2
+    bottleneck: int = 8
+    fusion: str = "hbf"
+    norm_order: str = "post"
+    position_dropout: float = 0.1
+    encoder_dropout: float = 0.5
+    normalise: bool = True  # the benchmarks' ready features stay as they are (code)
+    first_kept_epoch: int = 2  # the best checkpoint is looked for from here on (code)
+    modality_dropout: float = 0.0  # chance that a sample with several modalities loses some
+    compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
+    agree: float = 0.5  # chance that these are of the text's sign; else they are any
+    half_weights: bool = False  # store best.safetensors in 16 bits
+    name: str = "dashfusion"
+    license: str = "unknown: that of the training data"
+    languages: tuple[str, ...] = ("en",)
+    repeat: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        low, high = self.label_range
+        if not low < high:
+            raise ConfigError(f"label_range: {low} is not below {high}; give the lower one first")
+        for key in ("epochs", "batch_size"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key}: is {getattr(self, key)}; it must be at least 1")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"learning_rate: is {self.learning_rate}; it must be above 0")
+        for key in ("modality_dropout", "compose", "agree"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1]")
+        if self.loss not in ("mse", "l1"):
+            raise ConfigError(f"loss: {self.loss!r} is unknown; use mse or l1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON and TOML can hold them."""
+        return dataclasses.asdict(self)
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    folder = resources.files("dashfusion_training") / "presets"
+    return sorted(
+        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
+    )
+
+
+def read_preset(name: str) -> TrainConfig:
+    """Read a preset by its name.
+
+    Raises:
+        ConfigError: there is none of that name, or it holds an unknown key.
+    """
+    if name not in preset_names():
+        raise ConfigError(
+            f"preset {name!r}: is unknown; known presets: {', '.join(preset_names())}"
+        )
+    text = (resources.files("dashfusion_training") / "presets" / f"{name}.toml").read_text("utf-8")
+    return from_dict(tomllib.loads(text))
+
+
+def from_dict(values: Mapping[str, Any]) -> TrainConfig:
+    """Build a configuration from plain values.
+
+    Raises:
+        ConfigError: an unknown key (the known ones are named), or a value that makes no sense.
+    """
+    known = {f.name for f in dataclasses.fields(TrainConfig)}
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"key {key!r}: is unknown; known keys: {', '.join(sorted(known))}")
+    tuples = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+    try:
+        return TrainConfig(**{**values, **tuples})
+    except TypeError as error:
+        raise ConfigError(f"configuration: {error}; give each value in its own type") from error
+
+
+def changed(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+    """Return the configuration with some values replaced, checked as a whole again."""
+    return from_dict({**config.to_dict(), **values})
+
+
+def with_settings(config: TrainConfig, settings: Mapping[str, str]) -> TrainConfig:
+    """Apply `key=value` settings; a value is read as TOML, or as text where that fails.
+
+    Raises:
+        ConfigError: an unknown key or an impossible value.
+    """
+    values = config.to_dict()
+    for key, text in settings.items():
+        try:
+            values[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = text
+    return from_dict(values)

@@ -1,0 +1,167 @@
+"""Samples of one or several stores, and the batches that an epoch makes of them.
+
+Everything random here is drawn from (seed, epoch, place), never from a running generator: an epoch
+that is resumed in the middle sees the same samples as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dashfusion_models.errors import DataError
+from dashfusion_models.records import MODALITIES, Features
+from dashfusion_models.store import Row, Store
+from dashfusion_training.config import TrainConfig
+
+__all__ = ["Dataset", "Sample", "count_batches", "epoch_batches", "load_dataset"]
+
+SORTED_BATCHES = 20  # as many batches are cut from one piece sorted by length
+POLAR = 0.5  # a label at least this far from 0 has a sign
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled utterance; its frames are read when they are asked for."""
+
+    store: Store
+    index: int
+    source: str
+    label: float
+
+    @property
+    def row(self) -> Row:
+        """What is known of it beside its frames."""
+        return self.store.rows[self.index]
+
+    def features(self) -> Features:
+        """Read its features."""
+        return self.store[self.index]
+
+
+Dataset = Sequence[Sample]
+
+
+def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> list[Sample]:
+    """Collect the samples of one split.
+
+    Raises:
+        DataError: a label outside the range, a class without a score, or no sample at all.
+    """
+    samples = [
+        Sample(store, index, source, score_of(row, source, config))
+        for source, store in stores.items()
+        for index, row in enumerate(store.rows)
+        if row.split == split
+    ]
+    if not samples:
+        raise DataError(f"{', '.join(stores)}: no samples in split {split!r}; check the column")
+    return samples
+
+
+def score_of(row: Row, source: str, config: TrainConfig) -> float:
+    """The label of a row as a score on the configured range."""
+    label = row.label
+    if isinstance(label, str):
+        if label not in config.classes:
+            known = ", ".join(config.classes) or "none"
+            raise DataError(
+                f"{source}: {row.id}: class {label!r} has no score (known: {known}); "
+                "give --classes name=score,…"
+            )
+        label = config.classes[label]
+    low, high = config.label_range
+    if not low <= label <= high:
+        raise DataError(
+            f"{source}: {row.id}: label {label} is outside [{low:g}, {high:g}]; "
+            "give --label-range MIN MAX"
+        )
+    return float(label)
+
+
+def epoch_batches(
+    samples: Dataset, config: TrainConfig, epoch: int
+) -> Iterator[tuple[list[Features], list[float]]]:
+    """Yield the batches of one epoch: shuffled, texts of like length together."""
+    generator = np.random.default_rng([config.seed, epoch])
+    order = _visits(samples, config, generator)
+    composer = _Composer(samples, config)
+    for place, batch in enumerate(_sorted_batches(order, samples, config, generator)):
+        features = []
+        for k, index in enumerate(batch):
+            draw = np.random.default_rng([config.seed, epoch, place, k])
+            features.append(composer(samples[index], draw))
+        yield features, [samples[index].label for index in batch]
+
+
+def count_batches(samples: Dataset, config: TrainConfig) -> int:
+    """How many batches an epoch has."""
+    visits = sum(config.repeat.get(sample.source, 1) for sample in samples)
+    return -(-visits // config.batch_size)
+
+
+def _visits(samples: Dataset, config: TrainConfig, generator: np.random.Generator) -> list[int]:
+    times = [config.repeat.get(sample.source, 1) for sample in samples]
+    visits = np.repeat(np.arange(len(samples)), times)
+    return [int(i) for i in generator.permutation(visits)]
+
+
+def _sorted_batches(
+    order: list[int], samples: Dataset, config: TrainConfig, generator: np.random.Generator
+) -> list[list[int]]:
+    size = config.batch_size
+    batches: list[list[int]] = []
+    for start in range(0, len(order), size * SORTED_BATCHES):
+        piece = order[start : start + size * SORTED_BATCHES]
+        piece.sort(key=lambda i: len(samples[i].row.text or ""))
+        batches += [piece[k : k + size] for k in range(0, len(piece), size)]
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+class _Composer:
+    """Gives a sample what it has, less what modality dropout takes, plus what is composed."""
+
+    def __init__(self, samples: Dataset, config: TrainConfig) -> None:
+        self._config = config
+        self._samples = samples
+        self._lenders: dict[tuple[str, int], list[int]] = {}
+        if config.compose:
+            for i, sample in enumerate(samples):
+                for modality in ("audio", "vision"):
+                    if getattr(sample.row, modality):
+                        for sign in (_sign(sample.label), 9):
+                            self._lenders.setdefault((modality, sign), []).append(i)
+
+    def __call__(self, sample: Sample, draw: np.random.Generator) -> Features:
+        features = sample.features()
+        present = features.present
+        if present.text and not present.audio and not present.vision:
+            return self._compose(features, _sign(sample.label), draw)
+        return self._drop(features, draw)
+
+    def _compose(self, features: Features, sign: int, draw: np.random.Generator) -> Features:
+        """Lend a voice and a face, each with the chance `compose`; the words keep the label."""
+        for modality in ("audio", "vision"):
+            if draw.random() < self._config.compose:
+                wanted = sign if draw.random() < self._config.agree else 9
+                lenders = self._lenders.get((modality, wanted))
+                if lenders:
+                    lender = self._samples[lenders[int(draw.integers(len(lenders)))]]
+                    lent = getattr(lender.features(), modality)
+                    features = replace(features, **{modality: lent})
+        return features
+
+    def _drop(self, features: Features, draw: np.random.Generator) -> Features:
+        """Take some modalities away, never all."""
+        here = [m for m, there in features.present.items() if there]
+        if len(here) < 2 or draw.random() >= self._config.modality_dropout:
+            return features
+        kept = set(draw.permutation(here)[: int(draw.integers(1, len(here) + 1))])
+        gone = {m: None for m in MODALITIES if m not in kept}
+        return replace(features, **gone)
+
+
+def _sign(label: float) -> int:
+    return 0 if abs(label) < POLAR else int(np.sign(label))

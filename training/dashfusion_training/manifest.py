@@ -1,0 +1,216 @@
+"""Anyone's labelled clips, listed in a CSV, become a store by the one road.
+
+Columns: `file` (relative to the manifest or to the media root; may be empty when `text` is given),
+`text` (given transcript; empty = recognise speech), `label` (a number or a class name), `split`,
+and optionally `start_s`, `end_s`, `id`, `person`, `video_id`, `clip_id`, and `modalities` (which
+of text, audio, vision to take from the row; all where empty). The benchmarks' own label.csv
+(`video_id`, `clip_id`, `text`, `label`, `mode`, no `file`) is read too.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashfusion_models.engines import Engines
+from dashfusion_models.errors import DataError, MediaError
+from dashfusion_models.extract import Request, extract
+from dashfusion_models.features.audio import AUDIO_SPEC
+from dashfusion_models.features.vision import VISION_SPEC
+from dashfusion_models.records import (
+    MODALITIES,
+    Features,
+    Modality,
+    Phrase,
+    Progress,
+    Transcript,
+)
+from dashfusion_models.store import Row, Store, StoreWriter
+
+__all__ = ["ManifestRow", "extract_manifest", "read_manifest"]
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestRow:
+    """One labelled utterance of a manifest; `file` is None for a text alone."""
+
+    id: str
+    file: Path | None
+    text: str | None
+    label: float | str
+    split: str
+    start_s: float
+    end_s: float | None
+    modalities: frozenset[Modality]
+    person: str
+    video_id: str
+    clip_id: str
+
+
+def read_manifest(
+    path: Path, *, media_root: Path | None = None, text_only: bool = False
+) -> list[ManifestRow]:
+    """Read and check a whole manifest before anything is extracted.
+
+    Raises:
+        DataError: a column is missing, a row makes no sense, two rows have one id, or a file is
+            missing or lies outside the manifest's folder and the media root.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); give a UTF-8 CSV") from error
+    if not table:
+        raise DataError(f"{path}: has no rows; see `dashfusion extract --help` for the columns")
+    official = "file" not in table[0]
+    needed = ("video_id", "clip_id", "text", "label", "mode") if official else ("label", "split")
+    for column in needed:
+        if column not in table[0]:
+            raise DataError(f"{path}: has no column {column!r}; add it")
+    root = (media_root or path.parent).resolve()
+    rows = [
+        _row(values, f"{path}: line {number}", root, official=official, text_only=text_only)
+        for number, values in enumerate(table, start=2)
+    ]
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise DataError(f"{path}: id {row.id!r} stands twice; make ids unique")
+        seen.add(row.id)
+    return rows
+
+
+def extract_manifest(
+    rows: list[ManifestRow],
+    output: Path,
+    engines: Engines,
+    report: Callable[[Progress], None],
+) -> tuple[Store, list[str]]:
+    """Extract every row that the store at `output` does not hold yet; return it and the warnings.
+
+    A file that cannot be read, or in which nothing is found, is left out with a warning.
+    """
+    warnings: list[str] = []
+    with StoreWriter(output, audio=AUDIO_SPEC, vision=VISION_SPEC) as store:
+        for number, row in enumerate(rows):
+            if row.id not in store.done:
+                try:
+                    store.add(*_extract_row(row, engines))
+                except MediaError as error:
+                    warnings.append(f"left out: {error}")
+            report(Progress("extract", number + 1, len(rows), "samples"))
+    return Store(output), warnings
+
+
+def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features]:
+    if row.file is None:
+        text_alone = Features(text=row.text, audio=None, vision=None)
+        return _stored(row, text_alone), text_alone
+    request = Request(
+        transcript=_given(row.text),
+        whole=True,
+        modalities=row.modalities,
+        start_s=row.start_s,
+        end_s=row.end_s,
+    )
+    extraction = extract(row.file, request, engines, lambda progress: None)
+    if not extraction.extracted:
+        raise MediaError(f"{row.file}: nothing of {', '.join(sorted(row.modalities))} found in it")
+    features = extraction.extracted[0].features
+    return _stored(row, features, extraction.media.sha256), features
+
+
+def _given(text: str | None) -> Transcript | None:
+    """A known text without times."""
+    if text is None:
+        return None
+    phrase = Phrase(0.0, 0.0, text, (), 1.0)
+    return Transcript((phrase,), None, None, None, times_estimated=True)
+
+
+def _stored(row: ManifestRow, features: Features, sha256: str = "") -> Row:
+    return Row(
+        id=row.id,
+        label=row.label,
+        split=row.split,
+        text=features.text,
+        audio=features.audio is not None,
+        vision=features.vision is not None,
+        sha256=sha256,
+        person=row.person,
+        video_id=row.video_id,
+        clip_id=row.clip_id,
+    )
+
+
+def _row(
+    values: Mapping[str, str | None], where: str, root: Path, *, official: bool, text_only: bool
+) -> ManifestRow:
+    def cell(name: str) -> str:
+        return (values.get(name) or "").strip()
+
+    video, clip, text = cell("video_id"), cell("clip_id"), cell("text") or None
+    named = f"{video}/{clip}.mp4" if official else cell("file")
+    modalities = _modalities(cell("modalities"), where)
+    takes_media = not text_only and bool(named) and modalities != {"text"}
+    file = _file(named, root, where) if takes_media or (named and not text) else None
+    if file is None and text is None:
+        raise DataError(f"{where}: has neither file nor text; give one of them")
+    split = cell("mode" if official else "split")
+    if split not in SPLITS:
+        raise DataError(f"{where}: split {split!r} is unknown; use {', '.join(SPLITS)}")
+    identity = cell("id") or (f"{video}${clip}" if video else where.rsplit(" ", 1)[-1])
+    end = cell("end_s")
+    return ManifestRow(
+        id=identity,
+        file=file,
+        text=text,
+        label=_label(cell("label"), where),
+        split=split,
+        start_s=_number(cell("start_s") or "0", where),
+        end_s=_number(end, where) if end else None,
+        modalities=modalities,
+        person=cell("person"),
+        video_id=video,
+        clip_id=clip,
+    )
+
+
+def _file(named: str, root: Path, where: str) -> Path:
+    path = (root / named).resolve()
+    if not path.is_relative_to(root):
+        raise DataError(f"{where}: {named} lies outside {root}; give --media-root")
+    if not path.is_file():
+        raise DataError(f"{where}: {path} does not exist; mend the row or give --media-root")
+    return path
+
+
+def _label(text: str, where: str) -> float | str:
+    if not text:
+        raise DataError(f"{where}: has no label; give a number or the name of a class")
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise DataError(f"{where}: {text!r} is not a number of seconds; mend it") from error
+
+
+def _modalities(text: str, where: str) -> frozenset[Modality]:
+    if not text:
+        return frozenset(MODALITIES)
+    wanted = {part.strip() for part in text.split(",")}
+    unknown = sorted(wanted - set(MODALITIES))
+    if unknown:
+        raise DataError(f"{where}: modality {unknown[0]!r} is unknown; use {', '.join(MODALITIES)}")
+    return frozenset(m for m in MODALITIES if m in wanted)

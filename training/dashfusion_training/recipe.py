@@ -1,0 +1,169 @@
+"""The manifests of dashfusion-mini, written from a folder of data sets.
+
+`python -m dashfusion_training.recipe --data DATA --output MANIFESTS` writes one CSV a source. Paths
+in them are relative to DATA, which `train` and `extract` take as `--media-root`.
+
+Who is kept out of training is decided here and nowhere else: by speaker, by person, by video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+__all__ = ["main", "write_manifests"]
+
+COLUMNS = (
+    "file", "text", "label", "split", "id", "person", "video_id", "clip_id", "modalities",
+)  # fmt: skip
+ManifestRow = dict[str, str]
+
+RAVDESS_EMOTIONS = {
+    "01": "neutral", "02": "calm", "03": "happy", "04": "sad",
+    "05": "angry", "06": "fearful", "07": "disgust", "08": "surprised",
+}  # fmt: skip
+JAVANESE_EMOTIONS = {
+    "01": "neutral", "02": "sad", "03": "happy", "04": "surprised", "05": "fear", "06": "angry",
+}  # fmt: skip
+
+# Kept for the final check of a release; no shipped model learns from them.
+FINAL_VIDEOS = frozenset({"03bSnISJMiM", "1DmNV9C1hbY", "8qrpnFRGt2A", "_dI--eQ6qVU"})
+# MOSI clips (and their texts) that test the road from a video to a score, and that choose.
+TEST_VIDEOS = frozenset({"0h-zjBukYpk", "2iD-tVS8NPw", "7JsX8y1ysxY", "8d-gEyoeBzc"})
+VALID_VIDEOS = frozenset({"6_0THN4chvY", "9c67fiY0wGQ"})
+MISCUT = frozenset({("2WGyTLYerpo", "44")})  # 52 s of speech, labelled as three words
+VALID_SPEAKERS, TEST_SPEAKERS = frozenset({"15", "16"}), frozenset({"17", "18", "19", "20"})
+VALID_ACTORS, TEST_ACTORS = frozenset({"06"}), frozenset({"07", "08"})
+VALID_PERSONS, TEST_PERSONS = 8, 20  # of 100 buckets
+
+
+def write_manifests(data: Path, output: Path) -> list[Path]:
+    """Write the manifest of each source whose folder lies in `data`; return their paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    sources = {
+        "mosi_clips": _mosi_clips,
+        "mosi_text": lambda d: _benchmark_text(d, "mosi"),
+        "mosei_text": lambda d: _benchmark_text(d, "mosei"),
+        "ravdess": _ravdess,
+        "javanese": _javanese,
+        "faces": _faces,
+    }
+    written = []
+    for name, rows in sources.items():
+        path = output / f"{name}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, COLUMNS, restval="")
+            table.writeheader()
+            table.writerows(rows(data))
+        written.append(path)
+    return written
+
+
+def _read(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+def _mosi_clips(data: Path) -> Iterator[ManifestRow]:
+    """Words, voice and face of one moment with a label: split by video."""
+    for row in _read(data / "mosi_clips" / "labels.csv"):
+        if (row["video_id"], row["clip_id"]) in MISCUT:
+            continue
+        yield {
+            "file": f"mosi_clips/{row['file']}",
+            "text": row["text"],
+            "label": row["label"],
+            "split": _split(row["video_id"], VALID_VIDEOS, TEST_VIDEOS),
+            "id": f"{row['video_id']}${row['clip_id']}",
+            "person": row["video_id"],
+            "video_id": row["video_id"],
+            "clip_id": row["clip_id"],
+            "modalities": "text,audio,vision",
+        }
+
+
+def _benchmark_text(data: Path, name: str) -> Iterator[ManifestRow]:
+    """Official texts and splits, without the videos that are kept out and those seen as clips."""
+    clips = {(r["video_id"]) for r in _read(data / "mosi_clips" / "labels.csv")}
+    for row in _read(data / "labels" / f"{name}.csv"):
+        if row["video_id"] in FINAL_VIDEOS or (name == "mosi" and row["video_id"] in clips):
+            continue
+        yield {
+            "text": row["text"],
+            "label": row["label"],
+            "split": row["mode"],
+            "id": f"{row['video_id']}${row['clip_id']}",
+            "video_id": row["video_id"],
+            "clip_id": row["clip_id"],
+            "modalities": "text",
+        }
+
+
+def _ravdess(data: Path) -> Iterator[ManifestRow]:
+    """Acted speech: the words are two neutral sentences, so only the voice is taken."""
+    for path in _files(data / "ravdess", "*.ogg"):
+        _, _, emotion, *_, actor = path.stem.split("-")
+        yield _media(data, path, RAVDESS_EMOTIONS[emotion], "audio", actor, _speaker(actor))
+
+
+def _javanese(data: Path) -> Iterator[ManifestRow]:
+    """Acted talking clips in Javanese: voice and face."""
+    for path in _files(data / "javanese", "*.mp4"):
+        actor, _, emotion = path.stem.split("_")[0].split("-")
+        split = _split(actor, VALID_ACTORS, TEST_ACTORS)
+        yield _media(data, path, JAVANESE_EMOTIONS[emotion], "audio,vision", actor, split)
+
+
+def _faces(data: Path) -> Iterator[ManifestRow]:
+    """Still pictures, split by person."""
+    for row in _read(data / "faces" / "labels.csv"):
+        path = data / "faces" / row["file"]
+        bucket = int(hashlib.sha256(row["person"].encode()).hexdigest(), 16) % 100
+        split = (
+            "test" if bucket < TEST_PERSONS
+            else "valid" if bucket < TEST_PERSONS + VALID_PERSONS
+            else "train"
+        )  # fmt: skip
+        yield _media(data, path, row["emotion"], "vision", row["person"], split)
+
+
+def _media(
+    data: Path, path: Path, label: str, modalities: str, person: str, split: str
+) -> ManifestRow:
+    return {
+        "file": path.relative_to(data).as_posix(),
+        "label": label,
+        "split": split,
+        "id": path.stem,
+        "person": person,
+        "modalities": modalities,
+    }
+
+
+def _files(folder: Path, pattern: str) -> Iterable[Path]:
+    return sorted(folder.glob(pattern))
+
+
+def _speaker(actor: str) -> str:
+    return _split(actor, VALID_SPEAKERS, TEST_SPEAKERS)
+
+
+def _split(who: str, valid: frozenset[str], test: frozenset[str]) -> str:
+    return "valid" if who in valid else "test" if who in test else "train"
+
+
+def main() -> None:
+    """Write the manifests and name them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    for path in write_manifests(arguments.data, arguments.output):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
