@@ -108,8 +108,8 @@ def _face_engine() -> Check:
 
 
 def _weights(what: str, name: str, *, offline: bool) -> Check:
-    from dashfusion_models.weight_list import WEIGHTS
     from dashfusion_models.weights import locate
+    from dashfusion_models.weights.known import WEIGHTS
 
     known = WEIGHTS[name]
     try:

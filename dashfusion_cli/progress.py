@@ -49,6 +49,7 @@ def show_progress(session: Session) -> Iterator[Board]:
             _Amount(),
             _Speed(),
             TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[note]}"),
         )
         console = Console(stderr=True)
         with RichProgress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
@@ -87,9 +88,9 @@ class _Bars:
         with self._lock:
             task = self._tasks.get(event.stage)
             if task is None:
-                task = self._bars.add_task(event.stage, total=event.total, unit=event.unit)
+                task = self._bars.add_task(event.stage, total=event.total, unit=event.unit, note="")
                 self._tasks[event.stage] = task
-            self._bars.update(task, completed=event.done, total=event.total, unit=event.unit)
+            self._bars.update(task, completed=event.done, total=event.total, note=event.note)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
@@ -136,6 +137,7 @@ class PlainLines:
                 return
             self._last_line_s = now
             facts = [_amount(event.done, event.total, event.unit)]
+            facts += [event.note] if event.note else []
             speed = (event.done - at_first) / (now - began_s) if now > began_s else None
             if speed:
                 facts.append(_speed(speed, event.unit))

@@ -88,7 +88,7 @@ def train(
 
         def follow(at: Position, loss: float, batches: int) -> None:
             stage = f"epoch {at.epoch} of {settings.epochs}"
-            board(Progress(stage, at.batch, batches, f"steps, loss {loss:.3f}"))
+            board(Progress(stage, at.batch, batches, "steps", note=f"loss {loss:.3f}"))
 
         best = train(
             Training(

@@ -33,7 +33,7 @@ from dashfusion_models.reasons import reasons_of
 from dashfusion_models.records import MODALITIES, Modality, Progress, Streams
 from dashfusion_models.score import Scored, score
 from dashfusion_models.segment import SegmentRule
-from dashfusion_models.transcript_file import read_transcript
+from dashfusion_models.speech.transcript_file import read_transcript
 from dashfusion_models.weights import locate
 
 __all__ = ["AnalyzeOptions", "Analyzer", "locate_checkpoint"]

@@ -6,10 +6,10 @@ import threading
 from functools import partial
 from typing import Literal
 
-from dashfusion_models.face_process import FaceProcess
 from dashfusion_models.features.audio import AudioExtractor
-from dashfusion_models.transcribe import Recogniser, load_recogniser
-from dashfusion_models.voice_activity import VoiceActivity
+from dashfusion_models.features.face_process import FaceProcess
+from dashfusion_models.speech.transcribe import Recogniser, load_recogniser
+from dashfusion_models.speech.voice_activity import VoiceActivity
 from dashfusion_models.weights import locate
 
 __all__ = ["Engines"]

@@ -258,3 +258,4 @@ class Progress:
     done: float
     total: float | None
     unit: str = "s"
+    note: str = ""  # what else is worth seeing, such as a loss

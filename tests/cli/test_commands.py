@@ -10,8 +10,8 @@ import pytest
 
 from dashfusion_cli import checks
 from dashfusion_cli.checks import Check, State
-from dashfusion_models import weights
-from dashfusion_models.weight_list import Weight, WeightFile
+from dashfusion_models.weights import locate as weights
+from dashfusion_models.weights.known import Weight, WeightFile
 
 from .conftest import Result
 
@@ -94,7 +94,7 @@ def test_doctor_fails_only_where_analyze_could_not_run(
 def test_missing_weights_only_warn_where_they_may_be_downloaded(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dashfusion_models import weight_list
+    from dashfusion_models.weights import known as weight_list
 
     monkeypatch.setattr(weight_list, "WEIGHTS", weights.WEIGHTS)
     assert checks._weights("speech", "tiny", offline=True).state is State.ok

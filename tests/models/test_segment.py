@@ -7,7 +7,7 @@ import pytest
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import Phrase, Span, Transcript, Utterance, Word
 from dashfusion_models.segment import SegmentRule, silent_stretches, utterances
-from dashfusion_models.sentence import joined
+from dashfusion_models.segment.sentence import joined
 
 SENTENCE = SegmentRule()
 HOUR_S = 3600.0

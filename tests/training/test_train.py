@@ -114,6 +114,6 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
         return real_loss(predicted, label) * (float("nan") if calls > 20 else 1.0)
 
     monkeypatch.setattr(step_module.F, "mse_loss", broken)
-    with pytest.raises(TrainingError, match="step 20.*the loss is nan"):
+    with pytest.raises(TrainingError, match=r"step 20.*the loss is nan"):
         train(training_of(planted_store, tiny_config, tmp_path / "run"))
     assert load_checkpoint(tmp_path / "run" / "best.safetensors").name == "dashfusion"

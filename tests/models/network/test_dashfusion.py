@@ -5,11 +5,11 @@ import itertools
 
 import pytest
 import torch
-from tests.models.network.tiny import random_batch, tiny_config
 
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.network.sequence import Batch, Sequence, Tokens
 from dashfusion_models.records import MODALITIES
+from tests.models.network.tiny import random_batch, tiny_config
 
 CLOSE = {"rtol": 0.0, "atol": 1e-5}
 

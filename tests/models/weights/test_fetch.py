@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from dashfusion_models.records import Progress
-from dashfusion_models.weight_fetch import download
-from dashfusion_models.weight_list import Weight, WeightFile
+from dashfusion_models.weights.fetch import download
+from dashfusion_models.weights.known import Weight, WeightFile
 
 
 class _Hub(BaseHTTPRequestHandler):
@@ -74,15 +74,15 @@ def test_a_folder_is_downloaded_from_the_hub_without_a_token(hub: str, tmp_path:
     """In a process of its own: the hub's client reads the environment when it is imported."""
     code = (
         "import sys, json\nfrom pathlib import Path\n"
-        "from dashfusion_models.weight_fetch import download\n"
-        "from dashfusion_models.weight_list import Weight, WeightFile\n"
+        "from dashfusion_models.weights.fetch import download\n"
+        "from dashfusion_models.weights.known import Weight, WeightFile\n"
         "weight = Weight(name='u', purpose='', licence='', size_bytes=4, hub='nobody/nothing',\n"
         "    revision='main', files=(WeightFile(name='model.bin'),))\n"
         "heard = []\n"
         "download(weight, Path(sys.argv[1]), lambda p: heard.append(p.done))\n"
         "print(json.dumps([heard[-1:], sorted(p.name for p in Path(sys.argv[1]).iterdir())]))\n"
     )
-    roots = str(Path(__file__).parents[2] / "models")
+    roots = str(Path(__file__).parents[3] / "models")
     folder = tmp_path / "folder"
     folder.mkdir()
     done = subprocess.run(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dashfusion_models import weights
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.records import Progress
-from dashfusion_models.weight_fetch import Report
-from dashfusion_models.weight_list import PackageFile, Weight, WeightFile
 from dashfusion_models.weights import locate, status, verify
+from dashfusion_models.weights import locate as weights
+from dashfusion_models.weights.fetch import Report
+from dashfusion_models.weights.known import PackageFile, Weight, WeightFile
 
 CONTENT = {"config.json": b"{}", "model.bin": b"first half" + b"second half"}
 
@@ -109,7 +109,7 @@ def test_a_later_start_reads_nothing(
     packages: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locate("joined")
-    from dashfusion_models import weight_records
+    from dashfusion_models.weights import records as weight_records
 
     def never(path: Path) -> str:
         raise AssertionError(f"{path} was read")

@@ -1,10 +1,9 @@
-"""A media file as the stages need it: what it is, its sound at 16 kHz, its pictures with times.
+"""The sound of a file at 16 kHz, mono, each sample at its own time.
 
-All times are seconds from the start of the container, for sound and pictures alike, so that lips
-and voice stay together. Only the named local file is ever opened (see `media_open`).
+Times are seconds from the start of the container, for sound and pictures alike, so that lips and
+voice stay together.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +12,14 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from jaxtyping import Float32
 
-from dashfusion_models.errors import MediaError
-from dashfusion_models.media_pictures import FrameReader, first_size, read_image
-from dashfusion_models.media_source import MediaSource
-from dashfusion_models.records import SAMPLE_RATE_HZ, MediaInfo, Samples
+from dashfusion_models.media.source import MediaSource
+from dashfusion_models.records import SAMPLE_RATE_HZ, Samples
 
-__all__ = ["FrameReader", "Sound", "probe", "read_image", "read_sound"]
+__all__ = ["Sound", "read_sound"]
 
 _GAP_S = 0.05  # time stamps jitter by less; what is more is a real gap or overlap
 _CHUNK_SAMPLES = 1 << 16  # resampled together: FFmpeg's filter costs more a call than a sample
 _UNKNOWN_S = 600.0  # first guess at the length of a file that does not tell it
-_NO_LENGTH = {"mp3", "aac", "ac3", "eac3", "amr", "amrnb", "amrwb"}  # FFmpeg guesses from the rate
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
 
 _Mono = Float32[np.ndarray, " mono"]
@@ -36,36 +32,6 @@ class Sound:
     samples: Samples
     start_s: float
     warnings: tuple[str, ...]
-
-
-def probe(path: Path) -> MediaInfo:
-    """Say what a file is: content hash, length, streams and the size that a player shows.
-
-    The length is measured where the container states none. An image counts as pictures without
-    length and without rate.
-
-    Raises:
-        MediaError: the file cannot be read, or has neither sound nor pictures.
-    """
-    with MediaSource(path) as source:
-        is_image = _is_image(source)
-        video = source.video
-        size = first_size(source) if video is not None else None
-        if size is None and source.audio is None:
-            raise MediaError(f"{path}: its pictures cannot be decoded; convert it to MP4 (H.264)")
-        rate = (video.average_rate or video.guessed_rate) if video is not None and size else None
-        has_audio = source.audio is not None
-    return MediaInfo(
-        path=path,
-        sha256=_sha256(path),
-        duration_s=0.0 if is_image else _duration_s(path),
-        has_audio=has_audio,
-        has_video=size is not None,
-        is_image=is_image,
-        width=size[0] if size else None,
-        height=size[1] if size else None,
-        fps=float(rate) if rate and not is_image else None,
-    )
 
 
 def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Sound:
@@ -84,34 +50,6 @@ def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) 
             if isinstance(frame, AudioFrame) and frame.samples:
                 timeline.put(seconds, _mono(frame), frame.sample_rate)
         return Sound(timeline.finish(), start_s, tuple(source.warnings))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise MediaError(f"{path}: reading failed ({error.strerror}); check the disk") from error
-
-
-def _is_image(source: MediaSource) -> bool:
-    """Tell a picture from a film: by the format, and for GIF and PNG by the number of pictures."""
-    if source.audio is not None:
-        return False
-    if source.is_still:
-        return True
-    if not source.formats & {"gif", "apng"}:
-        return False
-    with MediaSource(source.path) as again:  # counting uses up the packets
-        return again.survey()[0] <= 1
-
-
-def _duration_s(path: Path) -> float:
-    """Return what the container declares, else the end of its last packet."""
-    with MediaSource(path) as source:
-        if source.declared_s is not None and not source.formats & _NO_LENGTH:
-            return source.declared_s
-        return source.survey()[1]
 
 
 def _mono(frame: AudioFrame) -> _Mono:

@@ -11,8 +11,8 @@ from typing import Literal
 
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import Phrase, Span, Transcript, Utterance, Word
-from dashfusion_models.sentence import ends_sentence, joined, soft_break, text_units
-from dashfusion_models.spans import clipped, covered_s, equal, gaps, merged
+from dashfusion_models.segment.sentence import ends_sentence, joined, soft_break, text_units
+from dashfusion_models.segment.spans import clipped, covered_s, equal, gaps, merged
 
 __all__ = ["SegmentRule", "silent_stretches", "utterances"]
 

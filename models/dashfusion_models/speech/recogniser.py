@@ -18,7 +18,7 @@ from dashfusion_models.records import (
     Span,
     Transcript,
 )
-from dashfusion_models.speech_windows import Heard, Window, cut_windows, kept_phrases
+from dashfusion_models.speech.windows import Heard, Window, cut_windows, kept_phrases
 
 __all__ = ["Decoder", "Recogniser", "WhisperRecogniser"]
 

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from dashfusion_models.errors import MediaError
-from dashfusion_models.media_open import open_container, open_file
+from dashfusion_models.media.opening import open_container, open_file
 
 __all__ = ["Kind", "MediaSource", "TimedFrame"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Phrase, Span, Transcript
-from dashfusion_models.transcript_file import read_transcript, spread
+from dashfusion_models.speech.transcript_file import read_transcript, spread
 
 SRT = """1
 00:00:01,500 --> 00:00:03,000

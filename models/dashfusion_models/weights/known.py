@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["WEIGHTS", "PackageFile", "Weight", "WeightFile"]
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _WHISPER_TABLE = "https://openaipublic.azureedge.net/main/whisper/models"
 
 

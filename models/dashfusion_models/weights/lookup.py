@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import IO
 
 from dashfusion_models.errors import WeightsError
-from dashfusion_models.weight_check import compare, pinned
-from dashfusion_models.weight_fetch import Fetch, Report, download, say_nothing
-from dashfusion_models.weight_list import WEIGHTS, Weight
-from dashfusion_models.weight_places import (
+from dashfusion_models.weights.check import compare, pinned
+from dashfusion_models.weights.fetch import Fetch, Report, download, say_nothing
+from dashfusion_models.weights.known import WEIGHTS, Weight
+from dashfusion_models.weights.places import (
     in_cache,
     other_cache,
     package_folder,
     package_pieces,
     peek,
 )
-from dashfusion_models.weight_records import VerifiedFiles, cache_folder
+from dashfusion_models.weights.records import VerifiedFiles, cache_folder
 
 __all__ = ["WeightStatus", "cache_folder", "locate", "pull", "status", "verify"]
 
@@ -63,7 +63,7 @@ def locate(
     """Return the file or folder of a named set of weights, verified; download it if need be.
 
     Args:
-        name: a name of `weight_list.WEIGHTS`.
+        name: a name of `known.WEIGHTS`.
         explicit: the user's own file or folder, taken as it is.
         offline: never download (as DASHFUSION_OFFLINE=1).
         fetch: what downloads.

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from dashfusion_models import transcribe
 from dashfusion_models.errors import WeightsError
-from dashfusion_models.recogniser import WhisperRecogniser
 from dashfusion_models.records import SAMPLE_RATE_HZ, Progress, Samples, Span
-from dashfusion_models.speech_windows import Heard
-from dashfusion_models.transcribe import Recogniser, load_recogniser
-from dashfusion_models.whisper_weights import convert_ctranslate2
+from dashfusion_models.speech import transcribe
+from dashfusion_models.speech.recogniser import WhisperRecogniser
+from dashfusion_models.speech.transcribe import Recogniser, load_recogniser
+from dashfusion_models.speech.whisper_weights import convert_ctranslate2
+from dashfusion_models.speech.windows import Heard
 
-DEMO = Path(__file__).parents[2] / "assets" / "demo.mp4"
+DEMO = Path(__file__).parents[3] / "assets" / "demo.mp4"
 SAID = """he was not an ill disposed young man unless to be rather cold hearted and rather selfish
 is to be ill disposed had he married a more amiable woman he might have been made still more
 respectable than he was he might even have been made amiable himself"""

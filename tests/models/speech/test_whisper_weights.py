@@ -9,7 +9,11 @@ import pytest
 import torch
 
 from dashfusion_models.errors import WeightsError
-from dashfusion_models.whisper_weights import convert_ctranslate2, read_ctranslate2, read_official
+from dashfusion_models.speech.whisper_weights import (
+    convert_ctranslate2,
+    read_ctranslate2,
+    read_official,
+)
 
 
 def _installed(name: str) -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashfusion_models import voice_activity
 from dashfusion_models.records import SAMPLE_RATE_HZ, Samples, Span
-from dashfusion_models.voice_activity import WINDOW_SAMPLES, VoiceActivity, speech_probabilities
+from dashfusion_models.speech import voice_activity
+from dashfusion_models.speech.voice_activity import (
+    WINDOW_SAMPLES,
+    VoiceActivity,
+    speech_probabilities,
+)
 
-DEMO = Path(__file__).parents[2] / "assets" / "demo.mp4"
+DEMO = Path(__file__).parents[3] / "assets" / "demo.mp4"
 SECONDS = np.arange(12 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
 
 

@@ -19,10 +19,10 @@ from typing import Any, Literal
 import numpy as np
 
 from dashfusion_models.errors import ConfigError, SpeechError
-from dashfusion_models.recogniser import Decoder, Recogniser, WhisperRecogniser
 from dashfusion_models.records import Samples, Word
-from dashfusion_models.speech_windows import Heard
-from dashfusion_models.whisper_weights import ctranslate2_folder, openai_tensors
+from dashfusion_models.speech.recogniser import Decoder, Recogniser, WhisperRecogniser
+from dashfusion_models.speech.whisper_weights import ctranslate2_folder, openai_tensors
+from dashfusion_models.speech.windows import Heard
 
 __all__ = ["Recogniser", "load_recogniser"]
 

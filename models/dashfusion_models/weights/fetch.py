@@ -8,7 +8,7 @@ from typing import Any
 
 from dashfusion_models.privacy import silence_telemetry
 from dashfusion_models.records import Progress
-from dashfusion_models.weight_list import Weight
+from dashfusion_models.weights.known import Weight
 
 __all__ = ["Fetch", "Report", "download", "say_nothing"]
 

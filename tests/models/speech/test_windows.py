@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashfusion_models.records import SAMPLE_RATE_HZ, Samples, Span, Word
-from dashfusion_models.speech_windows import Heard, Window, cut_windows, kept_phrases
+from dashfusion_models.speech.windows import Heard, Window, cut_windows, kept_phrases
 
 
 def _noise(seconds: float) -> Samples:

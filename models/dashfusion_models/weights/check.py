@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from dashfusion_models.errors import WeightsError
-from dashfusion_models.weight_list import Weight
-from dashfusion_models.weight_records import VerifiedFiles
+from dashfusion_models.weights.known import Weight
+from dashfusion_models.weights.records import VerifiedFiles
 
 __all__ = ["compare", "pinned"]
 

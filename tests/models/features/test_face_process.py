@@ -10,13 +10,13 @@ import psutil
 import pytest
 
 import dashfusion_models
-from dashfusion_models import face_process as module
 from dashfusion_models.errors import FaceError
-from dashfusion_models.face_process import FaceProcess
+from dashfusion_models.features import face_process as module
+from dashfusion_models.features.face_process import FaceProcess
 from dashfusion_models.records import Frame, FrameFaces
 
 MODEL = Path(dashfusion_models.__file__).parent / "vendor" / "mediapipe" / "face_landmarker.task"
-DEMO = Path(__file__).parents[2] / "assets" / "demo.mp4"
+DEMO = Path(__file__).parents[3] / "assets" / "demo.mp4"
 needs_demo = pytest.mark.skipif(not DEMO.is_file(), reason="the demo clip is not here")
 
 

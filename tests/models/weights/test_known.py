@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dashfusion_models.weight_list import WEIGHTS
 from dashfusion_models.weights import locate
+from dashfusion_models.weights.known import WEIGHTS
 
 
 def test_whispers_pins_are_those_of_its_own_table() -> None:
@@ -36,7 +36,7 @@ def test_pins_look_like_sha256_and_files_have_one_main() -> None:
 
 @pytest.mark.parametrize("name", ["whisper-base", "minilm"])
 def test_the_real_packages_fit(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dashfusion_models.weight_places import package_pieces
+    from dashfusion_models.weights.places import package_pieces
 
     if package_pieces(WEIGHTS[name]) is None:
         pytest.skip("the weight packages are not installed")

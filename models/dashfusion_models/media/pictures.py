@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from jaxtyping import UInt8
 
 from dashfusion_models.errors import ConfigError, MediaError
-from dashfusion_models.media_source import MediaSource
+from dashfusion_models.media.source import MediaSource
 from dashfusion_models.records import Frame
 
 __all__ = ["LONGER_SIDE", "FrameReader", "first_size", "read_image"]

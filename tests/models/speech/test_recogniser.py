@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from dashfusion_models.errors import ConfigError, SpeechError, WeightsError
-from dashfusion_models.recogniser import WhisperRecogniser
 from dashfusion_models.records import SAMPLE_RATE_HZ, Language, Progress, Samples, Span, Word
-from dashfusion_models.speech_windows import Heard
-from dashfusion_models.transcribe import load_recogniser
+from dashfusion_models.speech.recogniser import WhisperRecogniser
+from dashfusion_models.speech.transcribe import load_recogniser
+from dashfusion_models.speech.windows import Heard
 
 
 def _ignore(progress: Progress) -> None:

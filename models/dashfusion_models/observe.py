@@ -1,0 +1,212 @@
+"""What can be heard and seen in a file: stages that run side by side.
+
+Pictures are decoded in one thread and looked at in a child process; the sound is read at once, and
+then recognised in one thread while another describes the voice. Each stream is decoded once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float32
+
+from dashfusion_models.engines import Engines
+from dashfusion_models.errors import FaceError
+from dashfusion_models.features.audio import FRAMES_PER_SECOND
+from dashfusion_models.media import FrameReader, Sound, read_image, read_sound
+from dashfusion_models.records import (
+    MODALITIES,
+    SAMPLE_RATE_HZ,
+    Frame,
+    FrameFaces,
+    MediaInfo,
+    Modality,
+    Phrase,
+    Progress,
+    Span,
+    Transcript,
+    Word,
+)
+from dashfusion_models.segment import SegmentRule
+from dashfusion_models.speech.transcript_file import spread
+
+__all__ = ["Heard", "Observation", "Report", "Request"]
+
+Report = Callable[[Progress], None]
+WordOrPhrase = TypeVar("WordOrPhrase", Word, Phrase)
+VoiceFrames = Float32[np.ndarray, "frames dims"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is wanted of a file.
+
+    `transcript` takes the place of recognition. With `whole` the speech of the file is one
+    utterance, from where it begins to where it ends (labelled clips). `translate` turns speech in
+    other languages into English. Modalities that are not listed are treated as if the file had
+    none.
+    """
+
+    language: str | None = None
+    translate: bool = False
+    transcript: Transcript | None = None
+    rule: SegmentRule = field(default_factory=SegmentRule)
+    whole: bool = False
+    modalities: frozenset[Modality] = frozenset(MODALITIES)
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the sound told: where speech is, the words, the frames of the voice from `start_s`."""
+
+    speech: tuple[Span, ...]
+    transcript: Transcript | None
+    voice: VoiceFrames
+    start_s: float
+
+
+class Observation:
+    """Hears and sees one file; `warnings` and `timing_s` fill while it works."""
+
+    def __init__(
+        self, media: MediaInfo, request: Request, engines: Engines, report: Report
+    ) -> None:
+        """Prepare to observe `media`."""
+        self._media = media
+        self._request = request
+        self._engines = engines
+        self._report = report
+        self._lock = threading.Lock()
+        self.warnings: list[str] = []
+        self.timing_s: dict[str, float] = {}
+
+    def run(self) -> tuple[Heard, tuple[FrameFaces, ...]]:
+        """Hear and see at the same time.
+
+        Raises:
+            MediaError: the file cannot be read.
+            SpeechError: the speech engine failed.
+            WeightsError: weights that are needed are missing.
+        """
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            watching = pool.submit(self._watch)
+            heard = self._listen(pool)
+            return heard, watching.result()
+
+    def _watch(self) -> tuple[FrameFaces, ...]:
+        """Look at the pictures; without them, or without a face engine, at nothing."""
+        if "vision" not in self._request.modalities:
+            return ()
+        if not self._media.has_video:
+            self.warnings.append("no pictures: scored without the face")
+            return ()
+        with self._stage("vision"):
+            try:
+                faces = self._engines.faces(video=not self._media.is_image)
+                faces.start()
+                for frame in self._frames():
+                    faces.submit(frame)
+                    self._report(Progress("vision", frame.seconds, self._media.duration_s))
+                seen = faces.finish()
+                self.warnings += faces.warnings
+                return seen
+            except FaceError as error:
+                self.warnings.append(f"faces were not looked at: {error}")
+                return ()
+
+    def _frames(self) -> Iterator[Frame]:
+        """The one picture of an image, or those of a video; then what was wrong with it."""
+        path, wanted = self._media.path, self._request
+        if self._media.is_image:
+            yield read_image(path)
+            return
+        with FrameReader(path, start_s=wanted.start_s, end_s=wanted.end_s) as reader:
+            yield from reader
+            self.warnings += reader.warnings
+
+    def _listen(self, pool: ThreadPoolExecutor) -> Heard:
+        """Hear the sound: voice activity first, then words and voice side by side."""
+        wanted = self._request
+        silence = np.zeros((0, self._engines.audio.spec.dims), np.float32)
+        if not {"text", "audio"} & wanted.modalities or not self._media.has_audio:
+            if not self._media.has_audio and not self._media.is_image:
+                self.warnings.append("no sound: scored from the face alone")
+            given = wanted.transcript if "text" in wanted.modalities else None
+            return Heard((), given, silence, wanted.start_s)
+        with self._stage("decode"):
+            sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
+            self.warnings += sound.warnings
+            speech = self._engines.voice_activity()(sound.samples)
+        voice: Future[VoiceFrames] | None = None
+        if "audio" in wanted.modalities:
+            voice = pool.submit(self._describe_voice, sound)
+        transcript = self._transcribe(sound, speech) if "text" in wanted.modalities else None
+        return Heard(
+            tuple(_later(span, sound.start_s) for span in speech),
+            transcript,
+            voice.result() if voice else silence,
+            sound.start_s,
+        )
+
+    def _describe_voice(self, sound: Sound) -> VoiceFrames:
+        with self._stage("audio"):
+            frames = self._engines.audio.frames(sound.samples)
+            seconds = len(frames) / FRAMES_PER_SECOND
+            self._report(Progress("audio", seconds, seconds))
+        return frames
+
+    def _transcribe(self, sound: Sound, speech: Sequence[Span]) -> Transcript | None:
+        """Recognise the words, or lay a given transcript without times over the speech."""
+        given = self._request.transcript
+        if given is not None:
+            if not given.times_estimated:
+                return given
+            spans = [_later(span, sound.start_s) for span in speech]
+            return spread(given, spans, sound.start_s + len(sound.samples) / SAMPLE_RATE_HZ)
+        if not speech:
+            return None
+        with self._stage("transcribe"):
+            heard = self._engines.recogniser().recognise(
+                sound.samples,
+                speech,
+                language=self._request.language,
+                translate=self._request.translate,
+                report=self._report,
+            )
+        return _shifted(heard, sound.start_s)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        """Add up how long a stage was at work."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                spent = time.perf_counter() - started
+                self.timing_s[name] = self.timing_s.get(name, 0.0) + spent
+
+
+def _later(span: Span, seconds: float) -> Span:
+    return Span(span.start_s + seconds, span.end_s + seconds)
+
+
+def _shifted(transcript: Transcript, seconds: float) -> Transcript:
+    """Move the times of a transcript, from those of the samples to those of the file."""
+
+    def move(span: WordOrPhrase) -> WordOrPhrase:
+        return replace(span, start_s=span.start_s + seconds, end_s=span.end_s + seconds)
+
+    phrases = tuple(
+        replace(move(p), words=tuple(move(w) for w in p.words)) for p in transcript.phrases
+    )
+    return replace(transcript, phrases=phrases)

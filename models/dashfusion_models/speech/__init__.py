@@ -1,0 +1,1 @@
+"""Speech becomes words with times: voice activity, the speech engines, given transcripts."""
