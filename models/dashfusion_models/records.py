@@ -255,7 +255,7 @@ class Progress:
     """How far a stage is: `done` of `total` in `unit`; `total` is None while it is unknown."""
 
     stage: str
-    done: float
-    total: float | None
+    done: int | float
+    total: int | float | None
     unit: str = "s"
     note: str = ""  # what else is worth seeing, such as a loss

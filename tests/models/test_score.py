@@ -1,0 +1,81 @@
+"""Scores and contributions against separate passes through the network."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from dashfusion_models.analysis import label_of
+from dashfusion_models.reasons import reasons_of
+from dashfusion_models.records import MODALITIES, Features, Streams, Utterance
+from dashfusion_models.score import score
+from tests.models.test_checkpoint import planted, sample
+
+CPU = torch.device("cpu")
+
+
+def test_a_contribution_is_the_score_minus_the_score_without() -> None:
+    checkpoint = planted()
+    features = [
+        sample(),
+        dataclasses.replace(sample(), audio=None),
+        dataclasses.replace(sample(), text=None, vision=None),
+    ]
+
+    def alone(one: Features) -> float:
+        with torch.no_grad():
+            return float(checkpoint.network(checkpoint.collate([one])))
+
+    for one, scored in zip(features, score(checkpoint, features, device=CPU), strict=True):
+        assert scored.score == pytest.approx(alone(one), abs=1e-5)
+        for m in MODALITIES:
+            if getattr(one, m) is None:
+                assert scored.contributions[m] is None
+            else:
+                without = alone(dataclasses.replace(one, **{m: None}))
+                assert scored.contributions[m] == pytest.approx(alone(one) - without, abs=1e-5)
+
+
+def test_scores_stay_inside_the_label_range() -> None:
+    checkpoint = dataclasses.replace(planted(), label_range=(-0.001, 0.001))
+    (scored,) = score(checkpoint, [sample()], device=CPU)
+    assert abs(scored.score) == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [(-3.0, "strongly negative"), (-0.5, "neutral"), (0.51, "weakly positive"), (2.5, "positive"),
+     (2.51, "strongly positive"), (-1.2, "weakly negative")],
+)  # fmt: skip
+def test_seven_labels(value: float, label: str) -> None:
+    assert label_of(value, (-3.0, 3.0)) == label
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [(-1.0, "negative"), (-0.7, "negative"), (-0.5, "weakly negative"), (0.0, "neutral"),
+     (0.1, "neutral"), (0.5, "weakly positive"), (0.71, "positive")],
+)  # fmt: skip
+def test_five_labels_of_ch_sims(value: float, label: str) -> None:
+    assert label_of(value, (-1.0, 1.0)) == label
+
+
+def test_reasons() -> None:
+    speech = Utterance(0.0, 0.6, "Oh no.", (), 0.3, times_estimated=True)
+    pulls = Streams[float | None](text=-1.0, audio=0.8, vision=None)
+    features = dataclasses.replace(sample(), vision=None)
+    found = reasons_of(speech, features, pulls, reads_language=False, label_range=(-3.0, 3.0))
+    assert found == (
+        "no_face",
+        "low_speech_confidence",
+        "short",
+        "unsupported_language",
+        "times_estimated",
+        "modalities_disagree",
+    )
+    silent = Utterance(0.0, 4.0, None, (), None)
+    only_face = dataclasses.replace(sample(), text=None, audio=None)
+    pulls = Streams[float | None](text=None, audio=None, vision=0.4)
+    assert reasons_of(silent, only_face, pulls, reads_language=True, label_range=(-3.0, 3.0)) == (
+        "no_speech",
+    )

@@ -1,0 +1,62 @@
+"""The manifests of dashfusion-mini keep apart what must be kept apart."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from dashfusion_training.recipe import FINAL_VIDEOS, write_manifests
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs the shared data sets")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, str]]]:
+    found = {}
+    for path in write_manifests(DATA, tmp_path_factory.mktemp("manifests")):
+        with path.open(newline="", encoding="utf-8") as file:
+            found[path.stem] = list(csv.DictReader(file))
+    return found
+
+
+def test_nobody_is_in_two_splits(rows: dict[str, list[dict[str, str]]]) -> None:
+    for source in ("ravdess", "javanese", "faces", "mosi_clips"):
+        split_of: dict[str, str] = {}
+        for row in rows[source]:
+            assert split_of.setdefault(row["person"], row["split"]) == row["split"]
+        assert set(split_of.values()) == {"train", "valid", "test"}
+
+
+def test_what_is_kept_for_the_final_check_is_in_none(
+    rows: dict[str, list[dict[str, str]]],
+) -> None:
+    for source in rows.values():
+        assert not {row["video_id"] for row in source} & FINAL_VIDEOS
+
+
+def test_texts_of_clips_that_are_kept_out_are_kept_out_too(
+    rows: dict[str, list[dict[str, str]]],
+) -> None:
+    kept_out = {r["video_id"] for r in rows["mosi_clips"] if r["split"] != "train"}
+    learned = {
+        r["video_id"]
+        for source in ("mosi_text", "mosei_text")
+        for r in rows[source]
+        if r["split"] == "train"
+    }
+    assert kept_out
+    assert not kept_out & learned
+
+
+def test_sizes_and_official_splits(rows: dict[str, list[dict[str, str]]]) -> None:
+    assert {name: len(found) for name, found in rows.items()} == {
+        "mosi_clips": 306, "mosi_text": 1803, "mosei_text": 22856,
+        "ravdess": 1194, "javanese": 192, "faces": 3503,
+    }  # fmt: skip
+    assert sum(r["split"] == "test" for r in rows["mosei_text"]) == 4659
+    assert sum(r["split"] == "test" for r in rows["mosi_text"]) == 686
+    assert {r["person"] for r in rows["ravdess"] if r["split"] == "test"} == {
+        "17", "18", "19", "20",
+    }  # fmt: skip
