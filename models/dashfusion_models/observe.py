@@ -19,7 +19,7 @@ from jaxtyping import Float32
 
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import FaceError
-from dashfusion_models.features.audio import FRAMES_PER_SECOND
+from dashfusion_models.features.audio import FRAME_DIMS, FRAMES_PER_SECOND
 from dashfusion_models.media import FrameReader, Sound, read_image, read_sound
 from dashfusion_models.records import (
     MODALITIES,
@@ -136,7 +136,7 @@ class Observation:
     def _listen(self, pool: ThreadPoolExecutor) -> Heard:
         """Hear the sound: voice activity first, then words and voice side by side."""
         wanted = self._request
-        silence = np.zeros((0, self._engines.audio.spec.dims), np.float32)
+        silence = np.zeros((0, FRAME_DIMS), np.float32)
         if not {"text", "audio"} & wanted.modalities or not self._media.has_audio:
             if not self._media.has_audio and not self._media.is_image:
                 self.warnings.append("no sound: scored from the face alone")

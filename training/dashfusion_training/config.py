@@ -46,6 +46,8 @@ class TrainConfig:
     modality_dropout: float = 0.0  # chance that a sample with several modalities loses some
     compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
     agree: float = 0.5  # chance that these are of the text's sign; else they are any
+    frame_noise: float = 0.0  # added to audio and vision, in their standard deviations
+    frame_drop: float = 0.0  # share of audio and vision steps that a visit hides
     half_weights: bool = False  # store best.safetensors in 16 bits
     name: str = "dashfusion"
     license: str = "unknown: that of the training data"
@@ -63,7 +65,7 @@ class TrainConfig:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be at least 1")
         if self.learning_rate <= 0:
             raise ConfigError(f"learning_rate: is {self.learning_rate}; it must be above 0")
-        for key in ("modality_dropout", "compose", "agree"):
+        for key in ("modality_dropout", "compose", "agree", "frame_drop"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1]")
         if self.loss not in ("mse", "l1"):

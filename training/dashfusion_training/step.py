@@ -12,6 +12,7 @@ from torch import nn
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import TrainingError
 from dashfusion_models.records import Features
+from dashfusion_training.augment import augmented
 from dashfusion_training.config import TrainConfig
 
 __all__ = ["Step"]
@@ -28,6 +29,7 @@ class Step:
         self._collate = checkpoint.collate
         self._loss = F.mse_loss if config.loss == "mse" else F.l1_loss
         self._device = device
+        self._noise, self._drop = config.frame_noise, config.frame_drop
         # Adam (paper), as AdamW (ours); betas are Adam's own.
         self._optimizer = torch.optim.AdamW(_groups(self._network, config), fused=True)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -45,7 +47,8 @@ class Step:
             TrainingError: the loss is not a finite number; nothing was changed.
         """
         label = torch.tensor(labels, device=self._device)
-        loss = self._loss(self._network(self._collate(features).to(self._device)), label)
+        batch = augmented(self._collate(features), noise=self._noise, drop=self._drop)
+        loss = self._loss(self._network(batch.to(self._device)), label)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(

@@ -9,10 +9,12 @@ from dashfusion_models.features import audio as audio_module
 from dashfusion_models.features.audio import (
     AUDIO_SPEC,
     ENERGY,
+    FRAME_DIMS,
     FRAMES_PER_SECOND,
     LOG_F0,
     AudioExtractor,
     voiced_share,
+    with_movement,
 )
 from dashfusion_models.features.contract import MAX_STEPS, checked
 from dashfusion_models.records import SAMPLE_RATE_HZ, FeatureSequence, Span
@@ -41,9 +43,9 @@ def sequence(samples: np.ndarray) -> FeatureSequence:
 
 
 def test_the_spec_names_36_features() -> None:
-    assert AUDIO_SPEC.dims == len(set(AUDIO_SPEC.names)) == 36
+    assert AUDIO_SPEC.dims == len(set(AUDIO_SPEC.names)) == FRAME_DIMS + 2 * 22
     assert AUDIO_SPEC.names[:4] == ("log_f0", "voicing", "energy", "mfcc_1")
-    assert AUDIO_SPEC.names[-1] == "relative_log_f0"
+    assert AUDIO_SPEC.names[FRAME_DIMS - 1] == "relative_log_f0"
 
 
 @pytest.mark.parametrize("hz", [80.0, 110.0, 220.0, 440.0])
@@ -69,7 +71,7 @@ def test_noise_has_no_voice_and_silence_is_not_real() -> None:
     assert voiced_share(heard) < 0.1
     assert heard.real.all()
     silence = sequence(np.zeros(SAMPLE_RATE_HZ, np.float32))
-    assert silence.values.shape == (25, 36)
+    assert silence.values.shape == (25, AUDIO_SPEC.dims)
     assert not silence.real.any()
     assert not silence.values.any()
 
@@ -102,12 +104,15 @@ def test_very_short_sound_has_a_step(samples: int) -> None:
 def test_nothing_has_no_steps() -> None:
     extractor = AudioExtractor()
     frames = extractor.frames(np.zeros(0, np.float32))
-    assert frames.shape == (0, 36)
-    assert extractor.cut(frames, Span(0.0, 1.0)).values.shape == (0, 36)
+    assert frames.shape == (0, FRAME_DIMS)
+    assert extractor.cut(frames, Span(0.0, 1.0)).values.shape == (0, AUDIO_SPEC.dims)
     frames = extractor.frames(voice(150, 0.5))
-    assert extractor.cut(frames, Span(3.0, 4.0)).values.shape == (0, 36)
-    assert extractor.cut(frames, Span(0.2, 0.2)).values.shape == (0, 36)
-    assert extractor.cut(frames, Span(0.0, 0.1), file_start_s=5.0).values.shape == (0, 36)
+    assert extractor.cut(frames, Span(3.0, 4.0)).values.shape == (0, AUDIO_SPEC.dims)
+    assert extractor.cut(frames, Span(0.2, 0.2)).values.shape == (0, AUDIO_SPEC.dims)
+    assert extractor.cut(frames, Span(0.0, 0.1), file_start_s=5.0).values.shape == (
+        0,
+        AUDIO_SPEC.dims,
+    )
 
 
 def test_numbers_that_are_none_do_not_spread() -> None:
@@ -181,3 +186,16 @@ def test_real_speech_is_voiced_and_strong_anger_is_higher() -> None:
         assert 0.15 < voiced_share(found) < 0.8
         medians[emotion] = np.median(found.values[found.values[:, LOG_F0] > 0, LOG_F0])
     assert medians["05-02"] > medians["01-01"]
+
+
+def test_movement_is_measured_from_the_mean_and_from_the_step_before() -> None:
+    """Energy of five steps, one of them unobserved: mean of the others 3, by hand."""
+    values = np.zeros((5, FRAME_DIMS), np.float32)
+    values[:, ENERGY] = [1.0, 3.0, 0.0, 6.0, 2.0]
+    real = np.array([True, True, False, True, True])
+    moved = with_movement(FeatureSequence(values=values, real=real))
+    deviation = moved.values[:, AUDIO_SPEC.names.index("deviation_energy")]
+    change = moved.values[:, AUDIO_SPEC.names.index("change_energy")]
+    np.testing.assert_allclose(deviation, [2.0, 0.0, 0.0, 3.0, 1.0])
+    np.testing.assert_allclose(change, [0.0, 2.0, 0.0, 0.0, 4.0])
+    np.testing.assert_array_equal(moved.values[:, :FRAME_DIMS], values)
