@@ -38,8 +38,8 @@ def test_from_a_manifest_to_a_report(
     assert (done.code, done.out) == (0, f"{tmp_path / 'store'}: 140 samples\n")
     done = command(
         "train", "--dataset", tmp_path / "store", "--output", tmp_path / "run",
-        "--text-encoder", encoder, "--set", "epochs=6", "--set", "half_weights=false",
-        "--set", "text_learning_rate=1e-3", "--device", "cpu",
+        "--text-encoder", encoder, "--set", "epochs=15", "--set", "batch_size=8",
+        "--set", "text_learning_rate=1e-3", "--set", "learning_rate=1e-3", "--device", "cpu",
     )  # fmt: skip
     assert done.code == 0, done.err
     best = tmp_path / "run" / "best.safetensors"

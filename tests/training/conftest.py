@@ -29,8 +29,8 @@ def tiny_config(tiny_encoder: Path) -> TrainConfig:
     return TrainConfig(
         epochs=3,
         batch_size=16,
-        learning_rate=2e-3,
-        warmup_epochs=0.2,
+        learning_rate=1e-3,
+        warmup_epochs=1.0,
         text_encoder=str(tiny_encoder),
         encoder_dropout=0.1,
         first_kept_epoch=1,

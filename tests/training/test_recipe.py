@@ -52,7 +52,7 @@ def test_texts_of_clips_that_are_kept_out_are_kept_out_too(
 
 def test_sizes_and_official_splits(rows: dict[str, list[dict[str, str]]]) -> None:
     assert {name: len(found) for name, found in rows.items()} == {
-        "mosi_clips": 306, "mosi_text": 1803, "mosei_text": 22856,
+        "mosi_clips": 306, "mosi_heard": 124, "mosi_text": 1803, "mosei_text": 22856,
         "ravdess": 1194, "javanese": 192, "faces": 3503,
     }  # fmt: skip
     assert sum(r["split"] == "test" for r in rows["mosei_text"]) == 4659

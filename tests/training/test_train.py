@@ -32,7 +32,7 @@ def test_it_learns_what_was_planted(
     planted_store: Store, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     """All three together reach what the words alone cannot."""
-    config = dataclasses.replace(tiny_config, epochs=12)
+    config = dataclasses.replace(tiny_config, epochs=12, encoder_dropout=0.0, position_dropout=0.0)
     best = train(training_of(planted_store, config, tmp_path / "run"))
 
     def corr(*modalities: str) -> float:
@@ -49,8 +49,9 @@ def test_it_learns_what_was_planted(
         return value
 
     everything = corr("text", "audio", "vision")
-    assert everything > 0.97
-    assert everything > corr("audio", "vision")
+    assert everything > 0.98
+    assert everything > corr("text") + 0.01
+    assert everything > corr("audio", "vision") + 0.1
     label = np.array([row.label for row in planted_store.rows if row.split == "test"])
     report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
     assert report["data"] == {"planted": {"train": 240, "valid": 60, "test": 80}}

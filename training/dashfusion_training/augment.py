@@ -1,5 +1,4 @@
-"""Small untruths about how something sounded and looked, so that voices and faces are not learned
-by heart.
+"""Small untruths in voices and faces, so that they are not learned by heart.
 
 All in units of the features' standard deviations over the training data; padding and steps in
 which nothing was observed stay zero.

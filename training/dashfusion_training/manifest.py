@@ -122,7 +122,8 @@ def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features]:
     if not extraction.extracted:
         raise MediaError(f"{row.file}: nothing of {', '.join(sorted(row.modalities))} found in it")
     features = extraction.extracted[0].features
-    return _stored(row, features, extraction.media.sha256), features
+    spoken = extraction.transcript.language if extraction.transcript else None
+    return _stored(row, features, extraction.media.sha256, spoken.code if spoken else ""), features
 
 
 def _given(text: str | None) -> Transcript | None:
@@ -133,7 +134,7 @@ def _given(text: str | None) -> Transcript | None:
     return Transcript((phrase,), None, None, None, times_estimated=True)
 
 
-def _stored(row: ManifestRow, features: Features, sha256: str = "") -> Row:
+def _stored(row: ManifestRow, features: Features, sha256: str = "", language: str = "") -> Row:
     return Row(
         id=row.id,
         label=row.label,
@@ -145,6 +146,7 @@ def _stored(row: ManifestRow, features: Features, sha256: str = "") -> Row:
         person=row.person,
         video_id=row.video_id,
         clip_id=row.clip_id,
+        language=language,
     )
 
 
