@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 
@@ -74,7 +74,7 @@ class Analyzer:
         asr: SpeechEngine = "auto",
         asr_model: str = "base",
         offline: bool = False,
-    ) -> Self:
+    ) -> Analyzer:
         """Load a checkpoint by its name or path; the engines load when they are needed.
 
         Raises:
@@ -132,7 +132,7 @@ class Analyzer:
         """Stop the face process."""
         self._engines.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Analyzer:
         """Return itself."""
         return self
 

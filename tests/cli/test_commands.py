@@ -10,7 +10,7 @@ import pytest
 
 from dashfusion_cli import checks
 from dashfusion_cli.checks import Check, State
-from dashfusion_models.weights import locate as weights
+from dashfusion_models.weights import lookup as weights
 from dashfusion_models.weights.known import Weight, WeightFile
 
 from .conftest import Result

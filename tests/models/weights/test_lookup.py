@@ -10,7 +10,7 @@ import pytest
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.records import Progress
 from dashfusion_models.weights import locate, status, verify
-from dashfusion_models.weights import locate as weights
+from dashfusion_models.weights import lookup as weights
 from dashfusion_models.weights.fetch import Report
 from dashfusion_models.weights.known import PackageFile, Weight, WeightFile
 
