@@ -140,6 +140,6 @@ def _first_must_exist(media: list[Path]) -> None:
 
 def _must_exist(path: Path) -> None:
     if path.is_dir():
-        raise MediaError(f"{path}: is a folder; use `dashfusion batch` for folders")
+        raise MediaError(f"{path}: is a folder; name the files in it")
     if not path.exists():
         raise MediaError(f"{path}: no such file; check the name")

@@ -45,7 +45,7 @@ def open_file(path: Path) -> BinaryIO:
     """
     try:
         if path.is_dir():
-            raise MediaError(f"{path}: is a folder; use `dashfusion batch` for folders")
+            raise MediaError(f"{path}: is a folder; name the files in it")
         if not path.exists():
             raise MediaError(f"{path}: no such file; check the name")
         if not path.is_file():
