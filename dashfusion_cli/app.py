@@ -18,7 +18,7 @@ from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
 from dashfusion_cli.session import Session
 from dashfusion_models.errors import DashfusionError
-from dashfusion_models.privacy import silence_telemetry
+from dashfusion_models.privacy import asked_offline, silence_telemetry
 
 __all__ = ["app", "main", "run"]
 
@@ -114,7 +114,7 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _offline(arguments: Sequence[str]) -> bool:
-    return "--offline" in arguments or os.environ.get("DASHFUSION_OFFLINE", "0") not in {"", "0"}
+    return "--offline" in arguments or asked_offline()
 
 
 @contextlib.contextmanager

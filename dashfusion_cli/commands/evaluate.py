@@ -68,7 +68,7 @@ def evaluate(
     where = pick_device(device)
     with Output(output, force=force) as out, Output(predictions, force=force) as table:
         with show_progress(session) as board:
-            engines = Engines(device=where.type, offline=offline)
+            engines = Engines(device=str(where), offline=offline)
             try:
                 stores = open_sources(
                     dataset,

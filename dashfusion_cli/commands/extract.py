@@ -52,7 +52,7 @@ def extract(
 
     session = session_of(context)
     engines = Engines(
-        asr=asr.value, asr_model=asr_model, device=pick_device(device).type, offline=offline
+        asr=asr.value, asr_model=asr_model, device=str(pick_device(device)), offline=offline
     )
     try:
         with show_progress(session) as board:

@@ -74,7 +74,7 @@ def train(
     settings = _settings(context.params)
     where = pick_device(device)
     with show_progress(session) as board:
-        engines = Engines(device=where.type, offline=offline)
+        engines = Engines(device=str(where), offline=offline)
         try:
             stores = open_sources(
                 dataset,

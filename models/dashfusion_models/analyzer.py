@@ -86,7 +86,7 @@ class Analyzer:
         path = locate_checkpoint(checkpoint, offline=offline)
         loaded = load_checkpoint(path)
         require_features(loaded, path, audio=AUDIO_SPEC, vision=VISION_SPEC)
-        engines = Engines(asr=asr, asr_model=asr_model, device=where.type, offline=offline)
+        engines = Engines(asr=asr, asr_model=asr_model, device=str(where), offline=offline)
         return cls(loaded, engines, device=where)
 
     def analyze(
@@ -105,7 +105,7 @@ class Analyzer:
         """
         started = time.perf_counter()
         options = options or AnalyzeOptions()
-        extraction = extract(Path(path), _request(options), self._engines, report)
+        extraction = extract(Path(path), self._request(options), self._engines, report)
         reads = self._reads(extraction)
         extracted = extraction.extracted if reads else _without_words(extraction.extracted)
         if not extracted:
@@ -144,6 +144,18 @@ class Analyzer:
     ) -> None:
         """Close."""
         self.close()
+
+    def _request(self, options: AnalyzeOptions) -> Request:
+        return Request(
+            language=options.language,
+            translate=options.translate,
+            readable=frozenset(self._checkpoint.languages),
+            transcript=read_transcript(options.transcript) if options.transcript else None,
+            rule=SegmentRule.parse(options.segments),
+            modalities=frozenset(MODALITIES) - options.without,
+            start_s=options.start_s,
+            end_s=options.end_s,
+        )
 
     def _reads(self, extraction: Extraction) -> bool:
         """Whether the checkpoint learned from texts in the language that was heard."""
@@ -218,18 +230,6 @@ def locate_checkpoint(checkpoint: str | Path, *, offline: bool = False) -> Path:
     if isinstance(checkpoint, Path) or "/" in checkpoint or checkpoint.endswith(".safetensors"):
         return Path(checkpoint)
     return Path(checkpoint) if Path(checkpoint).exists() else locate(checkpoint, offline=offline)
-
-
-def _request(options: AnalyzeOptions) -> Request:
-    return Request(
-        language=options.language,
-        translate=options.translate,
-        transcript=read_transcript(options.transcript) if options.transcript else None,
-        rule=SegmentRule.parse(options.segments),
-        modalities=frozenset(MODALITIES) - options.without,
-        start_s=options.start_s,
-        end_s=options.end_s,
-    )
 
 
 def _without_words(extracted: Sequence[Extracted]) -> tuple[Extracted, ...]:

@@ -36,7 +36,7 @@ class Normalisation:
         """Measure over the real steps of `sequences`; a constant feature gets a deviation of 1."""
         total, squares, count = np.zeros(dims), np.zeros(dims), 0
         for sequence in sequences:
-            observed = sequence.values[sequence.real].astype(np.float64)
+            observed = _finite(sequence.values[sequence.real]).astype(np.float64)
             total += observed.sum(axis=0)
             squares += (observed**2).sum(axis=0)
             count += len(observed)
@@ -47,10 +47,18 @@ class Normalisation:
 
     def __call__(self, sequence: FeatureSequence) -> Float32[np.ndarray, "steps dims"]:
         """Return the normalised values: finite, bounded, zero where nothing was observed."""
-        scaled = (np.nan_to_num(sequence.values) - self.mean) / self.std
-        bounded = np.clip(scaled, -LARGEST_DEVIATION, LARGEST_DEVIATION).astype(np.float32)
-        bounded[~sequence.real] = 0.0
-        return np.asarray(bounded)
+        values = _finite(sequence.values)
+        if self.mean.any() or (self.std != 1).any():  # ready features stay as they are
+            deviation = (values - self.mean) / self.std
+            values = np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+        placed = np.array(values, np.float32)
+        placed[~sequence.real] = 0.0
+        return placed
+
+
+def _finite(values: Float32[np.ndarray, "steps dims"]) -> Float32[np.ndarray, "steps dims"]:
+    """NaN and infinities become 0 (METHOD.md section 1)."""
+    return np.asarray(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
 
 
 def load_tokenizer(serialized: str) -> Tokenizer:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
+from pathlib import Path
 from typing import Literal
 
+from dashfusion_models.errors import WeightsError
 from dashfusion_models.features.audio import AudioExtractor
 from dashfusion_models.features.face_process import FaceProcess
 from dashfusion_models.speech.transcribe import Recogniser, load_recogniser
@@ -51,9 +52,20 @@ class Engines:
                     self._asr,
                     self._asr_model,
                     device=self._device,
-                    weights=partial(locate, offline=self._offline),
+                    weights=self._speech_weights,
                 )
             return self._recogniser
+
+    def _speech_weights(self, name: str) -> Path:
+        """Find speech weights; what is installed comes before a download.
+
+        openai-whisper's own file is not fetched where the same weights lie there for
+        faster-whisper: the engine converts those.
+        """
+        other = name.removeprefix("openai-")
+        if other != name and _is_here(other) and not _is_here(name):
+            raise WeightsError(f"{name}: not found; {other} is there and can be converted")
+        return locate(name, offline=self._offline)
 
     def voice_activity(self) -> VoiceActivity:
         """What tells speech from other sound."""
@@ -74,3 +86,11 @@ class Engines:
         with self._lock:
             while self._faces:
                 self._faces.popitem()[1].close()
+
+
+def _is_here(name: str) -> bool:
+    try:
+        locate(name, offline=True)
+    except WeightsError:
+        return False
+    return True

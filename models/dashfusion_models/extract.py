@@ -29,7 +29,8 @@ from dashfusion_models.records import (
     Transcript,
     Utterance,
 )
-from dashfusion_models.segment import silent_stretches, utterances
+from dashfusion_models.segment import SegmentRule, silent_stretches, utterances
+from dashfusion_models.segment.spans import equal, merged
 
 __all__ = ["Extracted", "Extraction", "Request", "extract"]
 
@@ -93,7 +94,7 @@ def extract(path: Path, request: Request, engines: Engines, report: Report) -> E
         media=media,
         transcript=heard.transcript,
         extracted=tuple(e for e in extracted if any(p for _, p in e.features.present.items())),
-        warnings=tuple(dict.fromkeys(observation.warnings)),
+        warnings=observation.warnings,
         timing_s=observation.timing_s,
     )
 
@@ -109,22 +110,32 @@ def _utterances(
         return [Utterance(0.0, 0.0, None, (), None)] if observed.tracks else []
     spoken: tuple[Utterance, ...] = ()
     if "text" not in request.modalities:
-        spoken = _wordless(heard.speech)
+        spoken = _wordless(heard.speech, request.rule, window)
     elif heard.transcript is not None:
-        spoken = utterances(heard.transcript, rule=request.rule, duration_s=window.end_s)
-    spoken = tuple(u for u in spoken if u.overlap_s(window) > 0)
-    silent = silent_stretches(spoken, _seen(observed.tracks), duration_s=window.end_s)
+        spoken = utterances(
+            heard.transcript, rule=request.rule, start_s=window.start_s, duration_s=window.end_s
+        )
+    silent = silent_stretches(
+        spoken, _seen(observed), start_s=window.start_s, duration_s=window.end_s
+    )
     return sorted((*spoken, *silent), key=lambda u: (u.start_s, u.end_s))
 
 
-def _wordless(speech: Sequence[Span]) -> tuple[Utterance, ...]:
-    """Speech that is scored without its words: cut where nobody speaks, at most 15 s long."""
-    pieces: list[Utterance] = []
-    for span in speech:
-        count = max(1, math.ceil(span.duration_s / LONGEST_S))
-        edges = [span.start_s + i * span.duration_s / count for i in range(count + 1)]
-        pieces += [Utterance(a, b, None, (), None) for a, b in pairwise(edges)]
-    return tuple(pieces)
+def _wordless(speech: Sequence[Span], rule: SegmentRule, window: Span) -> tuple[Utterance, ...]:
+    """Speech that is scored without its words.
+
+    By sentences: cut where nobody speaks, at most 15 s long. Else the windows of the rule in which
+    somebody speaks.
+    """
+    if rule.mode == "sentence":
+        pieces = [piece for span in speech for piece in equal(span, LONGEST_S)]
+    else:
+        seconds = rule.seconds if rule.seconds is not None else window.duration_s
+        count = max(1, math.ceil(window.duration_s / seconds - 1e-6))
+        edges = [window.start_s + i * seconds for i in range(count)] + [window.end_s]
+        windows = [Span(a, b) for a, b in pairwise(edges)]
+        pieces = [w for w in windows if any(w.overlap_s(span) > 0 for span in speech)]
+    return tuple(Utterance(p.start_s, p.end_s, None, (), None) for p in pieces)
 
 
 def _whole(heard: Heard, window: Span) -> Utterance:
@@ -145,8 +156,11 @@ def _cut(
     """Cut the three sequences of one utterance out of what was heard and seen."""
     heard = observed.heard
     speech_s = sum(utterance.overlap_s(span) for span in heard.speech)
+    # A stretch between two utterances of speech is scored from the face: what little speech reaches
+    # into it belongs to its neighbours.
+    silent = utterance.text is None and "text" in request.modalities and not request.whole
     audio = None
-    if speech_s >= LEAST_SPEECH_S and len(heard.voice):
+    if not silent and speech_s >= LEAST_SPEECH_S and len(heard.voice):
         audio = engines.audio.cut(heard.voice, utterance, file_start_s=heard.start_s)
         audio = audio if audio.real.any() else None
     look = utterance if utterance.duration_s > 0 else _moment(utterance.start_s)
@@ -189,12 +203,9 @@ def _loudness(heard: Heard) -> SoundEnergy | None:
     return seconds, heard.voice[:, ENERGY].astype(np.float64)
 
 
-def _seen(tracks: Sequence[Track]) -> list[Span]:
-    """Where any face is seen, in order of time."""
-    spans: list[Span] = []
-    for seconds in sorted({seconds for t in tracks for seconds, _ in t.faces}):
-        if spans and seconds - spans[-1].end_s <= SEEN_GAP_S:
-            spans[-1] = Span(spans[-1].start_s, seconds + FRAME_S)
-        else:
-            spans.append(_moment(seconds))
-    return spans
+def _seen(observed: _Observed) -> list[Span]:
+    """Where any face is seen, in order of time; a picture stands until the next one is due."""
+    times = [frame.seconds for frame in observed.frames]
+    stands_s = max(FRAME_S, float(np.median(np.diff(times)))) if len(times) > 1 else FRAME_S
+    shown = [Span(f.seconds, f.seconds + stands_s) for f in observed.frames if f.faces]
+    return merged(shown, SEEN_GAP_S)

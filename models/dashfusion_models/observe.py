@@ -26,6 +26,7 @@ from dashfusion_models.records import (
     SAMPLE_RATE_HZ,
     Frame,
     FrameFaces,
+    Language,
     MediaInfo,
     Modality,
     Phrase,
@@ -49,13 +50,15 @@ class Request:
     """What is wanted of a file.
 
     `transcript` takes the place of recognition. With `whole` the speech of the file is one
-    utterance, from where it begins to where it ends (labelled clips). `translate` turns speech in
-    other languages into English. Modalities that are not listed are treated as if the file had
-    none.
+    utterance, from where it begins to where it ends (labelled clips). `translate` turns speech that
+    is not `readable` into English. A face engine that fails is a warning, unless `needs_faces`.
+    Modalities that are not listed are treated as if the file had none.
     """
 
     language: str | None = None
     translate: bool = False
+    readable: frozenset[str] = frozenset({"en"})
+    needs_faces: bool = False
     transcript: Transcript | None = None
     rule: SegmentRule = field(default_factory=SegmentRule)
     whole: bool = False
@@ -86,8 +89,15 @@ class Observation:
         self._engines = engines
         self._report = report
         self._lock = threading.Lock()
-        self.warnings: list[str] = []
+        self._stopped = threading.Event()
+        self._sound_warnings: list[str] = []  # one list a thread, so that their order is fixed
+        self._picture_warnings: list[str] = []
         self.timing_s: dict[str, float] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was wrong, each once: first with the sound, then with the pictures."""
+        return tuple(dict.fromkeys((*self._sound_warnings, *self._picture_warnings)))
 
     def run(self) -> tuple[Heard, tuple[FrameFaces, ...]]:
         """Hear and see at the same time.
@@ -99,28 +109,35 @@ class Observation:
         """
         with ThreadPoolExecutor(max_workers=2) as pool:
             watching = pool.submit(self._watch)
-            heard = self._listen(pool)
-            return heard, watching.result()
+            try:
+                return self._listen(pool), watching.result()
+            except BaseException:
+                self._stopped.set()  # or the pool would wait for the last picture
+                raise
 
     def _watch(self) -> tuple[FrameFaces, ...]:
         """Look at the pictures; without them, or without a face engine, at nothing."""
         if "vision" not in self._request.modalities:
             return ()
         if not self._media.has_video:
-            self.warnings.append("no pictures: scored without the face")
+            self._picture_warnings.append("no pictures: scored without the face")
             return ()
         with self._stage("vision"):
             try:
                 faces = self._engines.faces(video=not self._media.is_image)
                 faces.start()
                 for frame in self._frames():
+                    if self._stopped.is_set():
+                        return ()
                     faces.submit(frame)
                     self._report(Progress("vision", frame.seconds, self._media.duration_s))
                 seen = faces.finish()
-                self.warnings += faces.warnings
+                self._picture_warnings += faces.warnings
                 return seen
             except FaceError as error:
-                self.warnings.append(f"faces were not looked at: {error}")
+                if self._request.needs_faces:
+                    raise
+                self._picture_warnings.append(f"faces were not looked at: {error}")
                 return ()
 
     def _frames(self) -> Iterator[Frame]:
@@ -131,7 +148,7 @@ class Observation:
             return
         with FrameReader(path, start_s=wanted.start_s, end_s=wanted.end_s) as reader:
             yield from reader
-            self.warnings += reader.warnings
+            self._picture_warnings += reader.warnings
 
     def _listen(self, pool: ThreadPoolExecutor) -> Heard:
         """Hear the sound: voice activity first, then words and voice side by side."""
@@ -139,12 +156,12 @@ class Observation:
         silence = np.zeros((0, FRAME_DIMS), np.float32)
         if not {"text", "audio"} & wanted.modalities or not self._media.has_audio:
             if not self._media.has_audio and not self._media.is_image:
-                self.warnings.append("no sound: scored from the face alone")
-            given = wanted.transcript if "text" in wanted.modalities else None
+                self._sound_warnings.append("no sound: scored from the face alone")
+            given = self._given((), self._media.duration_s) if "text" in wanted.modalities else None
             return Heard((), given, silence, wanted.start_s)
         with self._stage("decode"):
             sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
-            self.warnings += sound.warnings
+            self._sound_warnings += sound.warnings
             speech = self._engines.voice_activity()(sound.samples)
         voice: Future[VoiceFrames] | None = None
         if "audio" in wanted.modalities:
@@ -165,13 +182,10 @@ class Observation:
         return frames
 
     def _transcribe(self, sound: Sound, speech: Sequence[Span]) -> Transcript | None:
-        """Recognise the words, or lay a given transcript without times over the speech."""
-        given = self._request.transcript
-        if given is not None:
-            if not given.times_estimated:
-                return given
+        """Recognise the words, unless they were given."""
+        if self._request.transcript is not None:
             spans = [_later(span, sound.start_s) for span in speech]
-            return spread(given, spans, sound.start_s + len(sound.samples) / SAMPLE_RATE_HZ)
+            return self._given(spans, sound.start_s + len(sound.samples) / SAMPLE_RATE_HZ)
         if not speech:
             return None
         with self._stage("transcribe"):
@@ -180,9 +194,23 @@ class Observation:
                 speech,
                 language=self._request.language,
                 translate=self._request.translate,
+                readable=self._request.readable,
                 report=self._report,
             )
         return _shifted(heard, sound.start_s)
+
+    def _given(self, speech: Sequence[Span], end_s: float) -> Transcript | None:
+        """The given transcript, in the language that was named, with times where it has none."""
+        given, wanted = self._request.transcript, self._request
+        if given is None:
+            return None
+        if wanted.language is not None:
+            code = wanted.language.lower().replace("_", "-").split("-")[0]
+            given = replace(given, language=Language(code, None))
+        if given.times_estimated:
+            end_s = end_s if wanted.end_s is None else min(end_s, wanted.end_s)
+            given = spread(given, speech or [Span(wanted.start_s, end_s)], end_s)
+        return given
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

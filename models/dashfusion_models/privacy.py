@@ -2,7 +2,7 @@
 
 import os
 
-__all__ = ["SWITCHES", "silence_telemetry"]
+__all__ = ["SWITCHES", "asked_offline", "silence_telemetry"]
 
 SWITCHES = {
     "DO_NOT_TRACK": "1",
@@ -21,3 +21,9 @@ def silence_telemetry(*, offline: bool = False) -> None:
     os.environ.update(SWITCHES)
     if offline:
         os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
+
+
+def asked_offline() -> bool:
+    """Whether DASHFUSION_OFFLINE forbids downloads."""
+    asked = os.environ.get("DASHFUSION_OFFLINE", "").strip().lower()
+    return asked not in {"", "0", "false", "no", "off", "n", "f"}

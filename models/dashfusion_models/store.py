@@ -69,7 +69,8 @@ class StoreWriter:
                 raise DataError(f"{folder}: is not a store and not empty; name another folder")
             _write_text(head, json.dumps(about, indent=1))
         self._pending: list[tuple[Row, Features]] = []
-        self._next = len(_shards(folder))
+        numbers = [int(path.stem.split("-")[1]) for path in _shards(folder)]
+        self._next = max(numbers, default=-1) + 1
         self.done = {row.id for row in Store(folder).rows}
 
     def add(self, row: Row, features: Features) -> None:

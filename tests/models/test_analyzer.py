@@ -166,12 +166,46 @@ def test_a_given_transcript_takes_the_place_of_recognition(
     (spoken,) = (s for s in found.segments if s.text)
     assert (spoken.start_s, spoken.end_s, spoken.text) == (1.0, 4.0, "What a wonderful day!")
     assert found.asr is None
+    silent = [s for s in found.segments if not s.text]
+    assert silent
+    assert all(s.reasons == ("no_speech",) and s.contributions.audio is None for s in silent)
     txt = tmp_path / "words.txt"
     txt.write_text("He was not.\nUnless to be.\n", "utf-8")
     found = analyzer.analyze(DEMO, AnalyzeOptions(transcript=txt))
     spoken_too = [s for s in found.segments if s.text]
     assert [s.text for s in spoken_too] == ["He was not.", "Unless to be."]
     assert all("times_estimated" in s.reasons for s in spoken_too)
+
+
+def test_a_transcript_without_times_is_spread_over_a_film_without_sound(
+    analyzer: Analyzer, tmp_path: Path
+) -> None:
+    txt = tmp_path / "words.txt"
+    txt.write_text("He was not.\nUnless to be.\n", "utf-8")
+    mute = remuxed(tmp_path / "mute.mp4", "video")
+    found = analyzer.analyze(mute, AnalyzeOptions(transcript=txt, start_s=4.0))
+    first, second = (s for s in found.segments if s.text)
+    assert first.start_s == 4.0
+    assert second.end_s == pytest.approx(18.9, abs=0.2)
+    assert first.end_s <= second.start_s
+
+
+def test_the_language_of_a_given_transcript_may_be_named(
+    analyzer: Analyzer, tmp_path: Path
+) -> None:
+    srt = tmp_path / "words.srt"
+    srt.write_text("1\n00:00:01,000 --> 00:00:04,000\n\u592a\u597d\u4e86\n", "utf-8")
+    found = analyzer.analyze(DEMO, AnalyzeOptions(transcript=srt, language="zh"))
+    (spoken,) = (s for s in found.segments if s.text)
+    assert "unsupported_language" in spoken.reasons
+    assert found.language is not None
+    assert found.language.code == "zh"
+
+
+def test_a_window_scored_whole_begins_where_it_begins(analyzer: Analyzer) -> None:
+    options = AnalyzeOptions(start_s=9.0, end_s=15.0, segments="whole")
+    (segment,) = analyzer.analyze(DEMO, options).segments
+    assert (segment.start_s, segment.end_s) == (9.0, 15.0)
 
 
 def test_words_that_the_model_does_not_read_are_shown_and_not_scored(

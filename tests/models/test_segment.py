@@ -229,3 +229,21 @@ def test_nothing_is_scored_twice() -> None:
     for silent in found:
         assert all(math.isclose(silent.overlap_s(u), 0.0, abs_tol=1e-9) for u in speech)
     assert sum(u.duration_s for u in found) == pytest.approx(100.0 - 4.0 - 10.0 - 1.0)
+
+
+def test_a_window_of_a_file_is_cut_from_its_start() -> None:
+    words = tuple(Word(t, t + 0.4, f"w{t:g}", 0.9) for t in (2.0, 11.0, 12.0, 19.5))
+    transcript = Transcript((Phrase(2.0, 19.9, "w", words, 0.9),), None, "planted", "planted")
+    windows = utterances(transcript, rule=SegmentRule.parse("4"), start_s=10.0, duration_s=20.0)
+    assert [(u.start_s, u.end_s, u.text) for u in windows] == [
+        (10.0, 14.0, "w11 w12"),
+        (18.0, 20.0, "w19.5"),
+    ]
+    (whole,) = utterances(
+        transcript, rule=SegmentRule.parse("whole"), start_s=10.0, duration_s=20.0
+    )
+    assert (whole.start_s, whole.end_s) == (10.0, 20.0)
+    spoken = (Utterance(11.0, 12.0, "word", (), 0.9),)
+    seen = [Span(0.0, 20.0)]
+    silent = silent_stretches(spoken, seen, start_s=10.0, duration_s=20.0)
+    assert [(u.start_s, u.end_s) for u in silent] == [(12.0, 20.0)]

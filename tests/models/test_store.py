@@ -100,3 +100,15 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:20])
     with pytest.raises(DataError, match=shard.name):
         Store(tmp_path / "store")
+
+
+def test_a_new_shard_never_takes_the_name_of_another(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with StoreWriter(folder, audio=AUDIO, vision=VISION) as writer:
+        for k in range(2 * SHARD_SAMPLES):
+            writer.add(*sample(k))
+    (folder / "shard-00000.safetensors").unlink()  # it was damaged
+    with StoreWriter(folder, audio=AUDIO, vision=VISION) as writer:
+        writer.add(*sample(0))
+    ids = {row.id for row in Store(folder).rows}
+    assert ids == {"s0", *(f"s{k}" for k in range(SHARD_SAMPLES, 2 * SHARD_SAMPLES))}

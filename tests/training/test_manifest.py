@@ -49,6 +49,22 @@ def test_the_benchmarks_own_label_file(tmp_path: Path) -> None:
     assert with_media.file == (tmp_path / "v" / "3.mp4").resolve()
 
 
+def test_a_row_without_an_id_has_the_same_one_wherever_it_stands(tmp_path: Path) -> None:
+    rows = [{**row(text=text), "id": ""} for text in ("fine", "poor")]
+    before = read_manifest(manifest(tmp_path, *rows))
+    after = read_manifest(manifest(tmp_path, {**row(text="new"), "id": ""}, *rows))
+    assert [r.id for r in after[1:]] == [r.id for r in before]
+    assert len({r.id for r in after}) == 3
+
+
+def test_text_only_needs_texts(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    path = manifest(tmp_path, row(file="clip.mp4", text=""))
+    assert read_manifest(path)[0].file is not None
+    with pytest.raises(DataError, match="has no text"):
+        read_manifest(path, text_only=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

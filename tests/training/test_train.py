@@ -32,7 +32,7 @@ def test_it_learns_what_was_planted(
     planted_store: Store, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     """All three together reach what the words alone cannot."""
-    config = dataclasses.replace(tiny_config, epochs=12, encoder_dropout=0.0, position_dropout=0.0)
+    config = dataclasses.replace(tiny_config, epochs=15, encoder_dropout=0.0, position_dropout=0.0)
     best = train(training_of(planted_store, config, tmp_path / "run"))
 
     def corr(*modalities: str) -> float:

@@ -10,6 +10,7 @@ of text, audio, vision to take from the row; all where empty). The benchmarks' o
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,20 +101,25 @@ def extract_manifest(
         for number, row in enumerate(rows):
             if row.id not in store.done:
                 try:
-                    store.add(*_extract_row(row, engines))
+                    stored, features, notes = _extract_row(row, engines)
                 except MediaError as error:
                     warnings.append(f"left out: {error}")
+                else:
+                    store.add(stored, features)
+                    warnings += [f"{row.file}: {note}" for note in notes]
             report(Progress("extract", number + 1, len(rows), "samples"))
     return Store(output), warnings
 
 
-def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features]:
+def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features, tuple[str, ...]]:
+    """What a row gives for the store, and the warnings on the way."""
     if row.file is None:
         text_alone = Features(text=row.text, audio=None, vision=None)
-        return _stored(row, text_alone), text_alone
+        return _stored(row, text_alone), text_alone, ()
     request = Request(
         transcript=_given(row.text),
         whole=True,
+        needs_faces=True,
         modalities=row.modalities,
         start_s=row.start_s,
         end_s=row.end_s,
@@ -123,7 +129,8 @@ def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features]:
         raise MediaError(f"{row.file}: nothing of {', '.join(sorted(row.modalities))} found in it")
     features = extraction.extracted[0].features
     spoken = extraction.transcript.language if extraction.transcript else None
-    return _stored(row, features, extraction.media.sha256, spoken.code if spoken else ""), features
+    stored = _stored(row, features, extraction.media.sha256, spoken.code if spoken else "")
+    return stored, features, extraction.warnings
 
 
 def _given(text: str | None) -> Transcript | None:
@@ -160,13 +167,16 @@ def _row(
     named = f"{video}/{clip}.mp4" if official else cell("file")
     modalities = _modalities(cell("modalities"), where)
     takes_media = not text_only and bool(named) and modalities != {"text"}
-    file = _file(named, root, where) if takes_media or (named and not text) else None
+    file = _file(named, root, where) if takes_media else None
     if file is None and text is None:
-        raise DataError(f"{where}: has neither file nor text; give one of them")
+        fact = "has no text, and its media are not opened" if named else "has neither file nor text"
+        raise DataError(f"{where}: {fact}; give a text")
     split = cell("mode" if official else "split")
     if split not in SPLITS:
         raise DataError(f"{where}: split {split!r} is unknown; use {', '.join(SPLITS)}")
-    identity = cell("id") or (f"{video}${clip}" if video else where.rsplit(" ", 1)[-1])
+    content = "|".join(cell(name) for name in ("file", "text", "start_s", "end_s"))
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]  # the same wherever the row stands
+    identity = cell("id") or (f"{video}${clip}" if video else digest)
     end = cell("end_s")
     return ManifestRow(
         id=identity,

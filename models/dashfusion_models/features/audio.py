@@ -61,7 +61,7 @@ CHROMA_OCTAVES = 6  # up to C8, 4.2 kHz
 SILENCE_DB = -90.0  # about one step of 16-bit sound: quieter is digital silence
 LEAST_VOICED_FRAMES = 20  # fewer say nothing of a speaker's own pitch
 
-BLOCK_FRAMES = 30 * FRAMES_PER_SECOND
+BLOCK_FRAMES = 12 * FRAMES_PER_SECOND
 LEAST_FRAMES = 104  # a shorter block is shorter than the lowest octave's window
 CONTEXT_FRAMES = 50  # heard on both sides of a block; the longest chroma filter reaches 0.4 s
 

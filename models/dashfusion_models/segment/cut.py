@@ -75,9 +75,9 @@ class _Piece(Span):
 
 
 def utterances(
-    transcript: Transcript, *, rule: SegmentRule, duration_s: float
+    transcript: Transcript, *, rule: SegmentRule, duration_s: float, start_s: float = 0.0
 ) -> tuple[Utterance, ...]:
-    """Cut a transcript into utterances, in order of time, inside the file.
+    """Cut a transcript into utterances, in order of time, from `start_s` to the end of the file.
 
     Recognised words are cut by the rule. A phrase without words (from a subtitle file) is an
     utterance of its own, or several where it is too long, their times in proportion to characters.
@@ -88,14 +88,14 @@ def utterances(
         spans: list[Span] = [Span(group[0].start_s, _end_s(group)) for group in found]
     else:
         pieces = [piece for phrase in transcript.phrases for piece in _fine(phrase)]
-        seconds = rule.seconds if rule.seconds is not None else duration_s
-        found, spans = _windows(pieces, seconds, duration_s)
+        seconds = rule.seconds if rule.seconds is not None else duration_s - start_s
+        found, spans = _windows(pieces, seconds, Span(start_s, duration_s))
     made = []
     for group, span in zip(found, spans, strict=True):
-        start_s = max(0.0, span.start_s)
-        end_s = min(duration_s, max(span.end_s, start_s + _LEAST_S))
-        if end_s > start_s:
-            made.append(_utterance(group, Span(start_s, end_s), transcript.times_estimated))
+        first_s = max(start_s, span.start_s)
+        end_s = min(duration_s, max(span.end_s, span.start_s + _LEAST_S))
+        if end_s > first_s:
+            made.append(_utterance(group, Span(first_s, end_s), transcript.times_estimated))
     return tuple(made)
 
 
@@ -104,6 +104,7 @@ def silent_stretches(
     seen: Sequence[Span],
     *,
     duration_s: float,
+    start_s: float = 0.0,
     longest_s: float = _LONGEST_S,
 ) -> tuple[Utterance, ...]:
     """Return windows of at most 15 s without words in which a face is seen.
@@ -114,7 +115,7 @@ def silent_stretches(
     """
     minimum_s = _SILENT_S if speech_utterances else 0.0
     windows: list[Span] = []
-    for stretch in gaps(speech_utterances, duration_s):
+    for stretch in gaps(speech_utterances, duration_s, start_s):
         if stretch.duration_s > minimum_s:
             for shown in merged(clipped(seen, stretch), _FACE_GAP_S):
                 windows.extend(equal(shown, longest_s))
@@ -208,17 +209,19 @@ def _may_join(before: list[_Piece], after: list[_Piece]) -> bool:
 
 
 def _windows(
-    pieces: Sequence[_Piece], seconds: float, duration_s: float
+    pieces: Sequence[_Piece], seconds: float, bounds: Span
 ) -> tuple[list[list[_Piece]], list[Span]]:
     """Sort pieces into windows of the same length by their middle; empty windows are left out."""
-    if duration_s <= 0.0:
+    if bounds.duration_s <= 0.0:
         return [], []
-    count = max(1, math.ceil(duration_s / seconds - 1e-6))
+    count = max(1, math.ceil(bounds.duration_s / seconds - 1e-6))
     groups: list[list[_Piece]] = [[] for _ in range(count)]
     for piece in pieces:
-        if piece.start_s < duration_s:
-            groups[min(count - 1, int((piece.start_s + piece.end_s) / 2 / seconds))].append(piece)
-    spans = [Span(i * seconds, min((i + 1) * seconds, duration_s)) for i in range(count)]
+        if piece.start_s < bounds.end_s and piece.end_s > bounds.start_s:
+            middle_s = (piece.start_s + piece.end_s) / 2 - bounds.start_s
+            groups[min(count - 1, max(0, int(middle_s / seconds)))].append(piece)
+    edges = [bounds.start_s + i * seconds for i in range(count)] + [bounds.end_s]
+    spans = [Span(edges[i], min(edges[i + 1], bounds.end_s)) for i in range(count)]
     kept = [i for i in range(count) if groups[i]]
     return [groups[i] for i in kept], [spans[i] for i in kept]
 

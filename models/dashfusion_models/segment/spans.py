@@ -19,9 +19,9 @@ def merged(spans: Sequence[Span], gap_s: float) -> list[Span]:
     return joined
 
 
-def gaps(spans: Sequence[Span], duration_s: float) -> list[Span]:
-    """Return what the spans leave of a file, in order."""
-    left, now_s = [], 0.0
+def gaps(spans: Sequence[Span], duration_s: float, start_s: float = 0.0) -> list[Span]:
+    """Return what the spans leave of a file from `start_s` on, in order."""
+    left, now_s = [], start_s
     for span in [*merged(spans, 0.0), Span(duration_s, duration_s)]:
         end_s = min(span.start_s, duration_s)
         if end_s > now_s:

@@ -56,9 +56,13 @@ class Recogniser(Protocol):
         *,
         language: str | None,
         translate: bool,
+        readable: frozenset[str] = frozenset({"en"}),
         report: Callable[[Progress], None],
     ) -> Transcript:
-        """Return what is said in the spans of speech, in file time."""
+        """Return what is said in the spans of speech, in file time.
+
+        With `translate`, speech in a language that is not `readable` becomes English.
+        """
         ...
 
 
@@ -95,9 +99,13 @@ class WhisperRecogniser:
         *,
         language: str | None,
         translate: bool,
+        readable: frozenset[str] = frozenset({"en"}),
         report: Callable[[Progress], None],
     ) -> Transcript:
-        """Return what is said in the spans of speech, in file time."""
+        """Return what is said in the spans of speech, in file time.
+
+        With `translate`, speech in a language that is not `readable` becomes English.
+        """
         if not speech:
             return Transcript((), None, self.engine, self.model)
         total_s = len(samples) / SAMPLE_RATE_HZ
@@ -105,7 +113,7 @@ class WhisperRecogniser:
         try:
             spoken = self._language(samples, windows, language)
             code = {iso: code for code, iso in _ISO.items()}.get(spoken.code, spoken.code)
-            translated = translate and code != "en"
+            translated = translate and spoken.code not in {"en", *readable}
             phrases: list[Phrase] = []
             for window in windows:
                 report(Progress("transcribe", window.start_s, total_s))

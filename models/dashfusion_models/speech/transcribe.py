@@ -168,9 +168,13 @@ class _FasterWhisper:
         if not any(segment.doubtful for segment in heard):
             return heard
         # Its random numbers belong to the model's own threads: a fresh model with a fixed seed says
-        # the same whatever was decoded before.
+        # the same whatever was decoded before. The first gives its memory back meanwhile.
         self._core.set_random_seed(_SEED)
-        return self._decode(self._load(), samples, _TEMPERATURES, options)
+        self._model.model.unload_model()
+        try:
+            return self._decode(self._load(), samples, _TEMPERATURES, options)
+        finally:
+            self._model.model.load_model()
 
     @staticmethod
     def _decode(

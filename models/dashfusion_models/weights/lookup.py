@@ -7,7 +7,6 @@ is the user's own and is only checked to be there.
 
 import hashlib
 import logging
-import os
 import shutil
 import time
 import uuid
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from dashfusion_models.errors import WeightsError
+from dashfusion_models.privacy import asked_offline
 from dashfusion_models.weights.check import compare, pinned
 from dashfusion_models.weights.fetch import Fetch, Report, download, say_nothing
 from dashfusion_models.weights.known import WEIGHTS, Weight
@@ -83,7 +83,7 @@ def locate(
             return found
     for problem in problems:
         _log.warning("%s: %s", name, problem)
-    offline = offline or os.environ.get("DASHFUSION_OFFLINE", "0") not in {"", "0"}
+    offline = offline or asked_offline()
     if offline or (weight.hub is None and weight.url is None):
         raise WeightsError(f"{name}: {'; '.join(problems) or 'not found'}; {_way_out(weight)}")
     return _downloaded(weight, fetch, report)
