@@ -166,7 +166,7 @@ def device(folder: Path) -> Path:
     ("make", "fact"),
     [
         (not_there, "no such file; check the name"),
-        (lambda folder: folder, "is a folder; use"),
+        (lambda folder: folder, "is a folder; name"),
         (empty, "the file is empty; record"),
         (noise, "cannot be read as video, sound or picture"),
         (without_index, "is cut off or damaged, its index is missing; copy"),
