@@ -15,6 +15,7 @@ __all__ = [
     "AsrModel",
     "Checkpoint",
     "Config",
+    "DataRoot",
     "Datasets",
     "Device",
     "End",
@@ -124,7 +125,14 @@ Checkpoint = Annotated[
 
 Datasets = Annotated[
     list[Path],
-    setting("--dataset", metavar="STORE|MANIFEST", help="A store or a CSV; may be repeated."),
+    setting(
+        "--dataset",
+        metavar="NAME|STORE|MANIFEST",
+        help="mosi, mosei or sims, a store, or a CSV; may be repeated.",
+    ),
+]
+DataRoot = Annotated[
+    Path, setting("--data-root", metavar="DIR", help="Where the stores mosi, mosei, sims lie.")
 ]
 MediaRoot = Annotated[
     Path | None,

@@ -1,5 +1,8 @@
 """`dashfusion eval`: the metrics of a checkpoint on labelled data."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +17,36 @@ from dashfusion_cli.settings import setting
 from dashfusion_cli.values import parse_classes, parse_modalities
 
 if TYPE_CHECKING:
+    import torch
+
+    from dashfusion_cli.progress import Board
+    from dashfusion_models.records import Modality
+    from dashfusion_models.store import Store
     from dashfusion_training.evaluate import Report
+    from dashfusion_training.missing import MissingReport
 
 __all__ = ["register"]
 
+
+class Missing(StrEnum):
+    """The protocols of missing data by name."""
+
+    random = "random"
+    subsets = "subsets"
+
+
 _Split = Annotated[str, setting("--split", help="train, valid or test.")]
 _Modalities = Annotated[
-    str, setting("--modalities", metavar="LIST", help="What the network may use.")
+    str | None,
+    setting(
+        "--modalities",
+        metavar="LIST",
+        help="What the network may use. Default: all that it was trained with.",
+    ),
+]
+_MissingOption = Annotated[
+    Missing | None,
+    setting("--missing", help="Lose steps at random, or whole modalities; a row for each case."),
 ]
 _Predictions = Annotated[
     Path | None,
@@ -43,9 +69,11 @@ def evaluate(
     dataset: opt.Datasets,
     checkpoint: opt.Checkpoint = "dashfusion-mini",
     split: _Split = "test",
-    modalities: _Modalities = "text,audio,vision",
+    modalities: _Modalities = None,
+    missing: _MissingOption = None,
     classes: _Classes = None,
     media_root: opt.MediaRoot = None,
+    data_root: opt.DataRoot = Path("data"),
     predictions: _Predictions = None,
     format: _Form = opt.ReportForm.table,
     output: opt.OutputFile = None,
@@ -59,41 +87,95 @@ def evaluate(
     """Compare a checkpoint's scores with the labels of a data set."""
     from dashfusion_models.analyzer import locate_checkpoint
     from dashfusion_models.device import pick_device
-    from dashfusion_models.engines import Engines
-    from dashfusion_training.evaluate import evaluate_stores
-    from dashfusion_training.sources import open_sources
 
+    _refuse_together(missing, modalities=modalities, predictions=predictions)
     session = session_of(context)
-    kept = parse_modalities(modalities)
-    where = pick_device(device)
+    asked = _Asked(
+        checkpoint=locate_checkpoint(checkpoint, offline=offline),
+        split=split,
+        classes=parse_classes(classes) if classes else None,
+        modalities=None if modalities is None else parse_modalities(modalities),
+        missing=missing,
+        device=pick_device(device),
+    )
     with Output(output, force=force) as out, Output(predictions, force=force) as table:
         with show_progress(session) as board:
-            engines = Engines(device=str(where), offline=offline)
-            try:
-                stores = open_sources(
-                    dataset,
-                    media_root=media_root,
-                    engines=engines,
-                    report=board,
-                    warn=lambda text: say_warning(text, session),
-                )
-            finally:
-                engines.close()
-            reports = evaluate_stores(
-                locate_checkpoint(checkpoint, offline=offline),
-                stores,
-                split=split,
-                modalities=kept,
-                classes=parse_classes(classes) if classes else None,
-                device=where,
-            )
+            stores = _open_stores(context, board, asked.device)
+            reports = list(_reports(asked, stores, board))
         for number, report in enumerate(reports):
             out.write(_render(report, format, first=number == 0))
             if predictions is not None:
                 table.write(_predictions_csv(report, header=number == 0))
 
 
-def _render(report: "Report", form: opt.ReportForm, *, first: bool) -> bytes:
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be compared, as the command line says it."""
+
+    checkpoint: Path
+    split: str
+    classes: "dict[str, float] | None"
+    modalities: "tuple[Modality, ...] | None"
+    missing: Missing | None
+    device: "torch.device"
+
+
+def _refuse_together(missing: Missing | None, **others: object) -> None:
+    for name, value in others.items():
+        if missing is not None and value is not None:
+            raise typer.BadParameter(f"does not go with --{name}", param_hint="--missing")
+
+
+def _open_stores(
+    context: typer.Context, board: "Board", where: "torch.device"
+) -> "dict[str, Store]":
+    from dashfusion_models.engines import Engines
+    from dashfusion_training.sources import open_sources
+
+    asked = context.params
+    engines = Engines(device=str(where), offline=asked["offline"])
+    try:
+        return open_sources(
+            asked["dataset"],
+            media_root=asked["media_root"],
+            data_root=asked["data_root"],
+            engines=engines,
+            report=board,
+            warn=lambda text: say_warning(text, session_of(context)),
+        )
+    finally:
+        engines.close()
+
+
+def _reports(
+    asked: _Asked, stores: "dict[str, Store]", board: "Board"
+) -> "Iterator[Report | MissingReport]":
+    from dashfusion_training.evaluate import evaluate_stores
+    from dashfusion_training.missing import evaluate_missing
+
+    if asked.missing is None:
+        yield from evaluate_stores(
+            asked.checkpoint,
+            stores,
+            split=asked.split,
+            modalities=asked.modalities,
+            classes=asked.classes,
+            device=asked.device,
+            report=board,
+        )
+    else:
+        yield from evaluate_missing(
+            asked.checkpoint,
+            stores,
+            protocol=asked.missing.value,
+            split=asked.split,
+            classes=asked.classes,
+            device=asked.device,
+            report=board,
+        )
+
+
+def _render(report: "Report | MissingReport", form: opt.ReportForm, *, first: bool) -> bytes:
     from dashfusion_cli.render import report as render
 
     match form:
@@ -105,7 +187,9 @@ def _render(report: "Report", form: opt.ReportForm, *, first: bool) -> bytes:
             return render.report_table(report)
 
 
-def _predictions_csv(report: "Report", *, header: bool) -> bytes:
+def _predictions_csv(report: "Report | MissingReport", *, header: bool) -> bytes:
     from dashfusion_cli.render.report import predictions_csv
+    from dashfusion_training.evaluate import Report
 
-    return predictions_csv(report, header=header)
+    # --missing scores a sample many times, and is refused together with --predictions
+    return predictions_csv(report, header=header) if isinstance(report, Report) else b""

@@ -8,23 +8,43 @@ import typer
 from dashfusion_cli import options as opt
 from dashfusion_cli.messages import say_warning
 from dashfusion_cli.progress import show_progress
-from dashfusion_cli.session import session_of
+from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
-from dashfusion_cli.values import parse_classes, parse_key_values
+from dashfusion_cli.values import parse_classes, parse_key_values, parse_modalities
 
 if TYPE_CHECKING:
+    from dashfusion_models.store import Store
     from dashfusion_training.config import TrainConfig
+    from dashfusion_training.processes import Team
 
 __all__ = ["register"]
 
 _Output = Annotated[
     Path, setting("--output", "-o", metavar="RUN", help="The folder of the training.")
 ]
-_Preset = Annotated[str, setting("--preset", metavar="NAME", help="Settings to start from.")]
+_Preset = Annotated[
+    str | None,
+    setting("--preset", metavar="NAME", help="Settings to start from; default: by the data set."),
+]
 _Set = Annotated[
     list[str] | None, setting("--set", metavar="KEY=VALUE", help="Change one; repeatable.")
 ]
 _Seed = Annotated[int | None, setting("--seed", metavar="N", help="Of everything random.")]
+_Seeds = Annotated[
+    int | None, setting("--seeds", metavar="N", min=1, help="Train with 1111, 1112, … instead.")
+]
+_Modalities = Annotated[
+    str | None, setting("--modalities", metavar="LIST", help="What the network may use.")
+]
+_Fusion = Annotated[
+    str | None, setting("--fusion", metavar="NAME", help="hbf, bf, ca, concat or concat-sa.")
+]
+_Bottleneck = Annotated[
+    int | None, setting("--bottleneck", metavar="N", help="Tokens of the first fusion layer.")
+]
+_Precision = Annotated[
+    str | None, setting("--precision", metavar="NAME", help="fp32, bf16 or fp16.")
+]
 _TextEncoder = Annotated[
     str | None, setting("--text-encoder", metavar="NAME|PATH", help="A BERT-like model.")
 ]
@@ -40,7 +60,7 @@ _Resume = Annotated[bool, setting("--resume", help="Go on where RUN was stopped.
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    epilog = opt.example("dashfusion train --dataset clips.csv --preset mini --output runs/mine")
+    epilog = opt.example("dashfusion train --dataset mosi --seeds 5 --output runs/mosi")
     app.command(no_args_is_help=True, epilog=epilog)(train)
 
 
@@ -48,68 +68,107 @@ def train(
     context: typer.Context,
     dataset: opt.Datasets,
     output: _Output,
-    preset: _Preset = "mini",
+    preset: _Preset = None,
+    data_root: opt.DataRoot = Path("data"),
     media_root: opt.MediaRoot = None,
     set: _Set = None,
     seed: _Seed = None,
+    seeds: _Seeds = None,
     text_encoder: _TextEncoder = None,
+    modalities: _Modalities = None,
+    fusion: _Fusion = None,
+    bottleneck: _Bottleneck = None,
     label_range: _Range = None,
     classes: _Classes = None,
     resume: _Resume = False,
     device: opt.Device = "auto",
+    precision: _Precision = None,
     offline: opt.Offline = False,
     config: opt.Config = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Train a network on manifests and stores; the best checkpoint is RUN/best.safetensors."""
+    """Train a network on benchmarks, stores and manifests.
+
+    The best checkpoint is RUN/best.safetensors. Several processes: torchrun -m dashfusion_cli train
+    """
+    from dashfusion_cli.live import training_view
     from dashfusion_models.device import pick_device
-    from dashfusion_models.engines import Engines
-    from dashfusion_models.records import Progress
-    from dashfusion_training.run import Position
-    from dashfusion_training.sources import open_sources
-    from dashfusion_training.train import Training, train
+    from dashfusion_training.processes import joined, local_rank
+    from dashfusion_training.train import Training, train, train_seeds
 
-    session = session_of(context)
+    if seed is not None and seeds is not None:
+        raise typer.BadParameter("give --seed or --seeds, not both", param_hint="--seeds")
     settings = _settings(context.params)
-    where = pick_device(device)
-    with show_progress(session) as board:
-        engines = Engines(device=str(where), offline=offline)
-        try:
-            stores = open_sources(
-                dataset,
-                media_root=media_root,
-                engines=engines,
-                report=board,
-                warn=lambda text: say_warning(text, session),
-            )
-        finally:
-            engines.close()
-
-        def follow(at: Position, loss: float, batches: int) -> None:
-            stage = f"epoch {at.epoch} of {settings.epochs}"
-            board(Progress(stage, at.batch, batches, "steps", note=f"loss {loss:.3f}"))
-
-        best = train(
-            Training(
+    with joined() as team:
+        session = session_of(context)
+        if not team.leads:
+            session = Session(quiet=True, verbose=session.verbose)
+        several = team.world > 1 and device in ("auto", "cuda") and _has_cuda()
+        where = pick_device(f"cuda:{local_rank()}" if several else device)
+        stores = _stores(context.params, str(where), team, session)
+        with training_view(session) as view:
+            training = Training(
                 config=settings,
                 stores=stores,
                 output=output,
                 resume=resume,
                 device=where,
                 offline=offline,
-            ),
-            report=follow,
-        )
-    typer.echo(best)
+                team=team,
+                watch=view,
+            )
+            best = [train(training)] if seeds is None else train_seeds(training, seeds)
+        if team.leads:
+            for path in best:
+                typer.echo(path)
+
+
+def _stores(
+    params: dict[str, Any], device: str, team: "Team", session: Session
+) -> "dict[str, Store]":
+    """Open the data sets; of several processes the leading one extracts what must be extracted."""
+    from dashfusion_models.engines import Engines
+    from dashfusion_training.sources import open_sources
+
+    if not team.leads:
+        team.wait()
+    engines = Engines(device=device, offline=params["offline"])
+    try:
+        with show_progress(session) as board:
+            stores = open_sources(
+                params["dataset"],
+                media_root=params["media_root"],
+                data_root=params["data_root"],
+                engines=engines,
+                report=board,
+                warn=lambda text: say_warning(text, session),
+            )
+    finally:
+        engines.close()
+    if team.leads:
+        team.wait()
+    return stores
 
 
 def _settings(params: dict[str, Any]) -> "TrainConfig":
     """The preset, changed by what the command line says."""
-    from dashfusion_training.config import changed, read_preset, with_settings
+    from dashfusion_training.config import changed, preset_names, read_preset, with_settings
 
-    config = with_settings(read_preset(params["preset"]), parse_key_values(params["set"] or []))
-    named = {key: params[key] for key in ("seed", "text_encoder", "label_range")}
+    first = params["dataset"][0].stem
+    usual = first if first in preset_names() else "mini"
+    config = read_preset(params["preset"] or usual)
+    config = with_settings(config, parse_key_values(params["set"] or []))
+    keys = ("seed", "text_encoder", "label_range", "fusion", "bottleneck", "precision")
+    named = {key: params[key] for key in keys}
+    if params["modalities"] is not None:
+        named["modalities"] = parse_modalities(params["modalities"])
     if params["classes"] is not None:
         named["classes"] = parse_classes(params["classes"])
     return changed(config, {k: v for k, v in named.items() if v is not None})
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

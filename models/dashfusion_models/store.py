@@ -4,11 +4,15 @@ A store is a folder: `store.json` (format, feature specifications) and `shard-00
 A shard holds up to 64 samples: for audio and vision the concatenated steps (`<m>.values`,
 `<m>.real`) and where each sample ends (`<m>.ends`); its metadata holds the samples' rows as JSON.
 A shard is written whole or not at all, so an interrupted extraction loses at most one shard.
+
+A store made in one go from another file has a `source.json` too, which says from what; its
+`shards` are the SHA-256 of every shard as it was written.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,15 +21,18 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Features, FeatureSequence, FeatureSpec, Modality
 
-__all__ = ["Row", "Store", "StoreWriter"]
+__all__ = ["SOURCE_FILE", "Row", "Store", "StoreWriter"]
 
 FORMAT = "dashfusion/store/1"
+SOURCE_FILE = "source.json"
 SHARD_SAMPLES = 64
 _FRAMES: tuple[Modality, ...] = ("audio", "vision")
 
@@ -136,12 +143,19 @@ class Store:
         self.folder = folder
         self.audio, self.vision = specs["audio"], specs["vision"]
         self.rows: list[Row] = []
+        self._paths = _shards(folder)
         self._places: list[tuple[Path, int]] = []
         self._open: dict[Path, Any] = {}
-        for path in _shards(folder):
+        # Read once: a training step looks up more than a hundred samples.
+        self._ends: dict[tuple[Path, str], list[int]] = {}
+        self._slices: dict[tuple[Path, str], Any] = {}
+        for path in self._paths:
             rows = [Row(**row) for row in json.loads(self._shard(path).metadata()["rows"])]
             self._places += [(path, k) for k in range(len(rows))]
             self.rows += rows
+            for m in _FRAMES:
+                ends = self._shard(path).get_tensor(f"{m}.ends")
+                self._ends[path, m] = [0, *(int(end) for end in ends)]
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -161,6 +175,25 @@ class Store:
         for index, row in enumerate(self.rows):
             yield row, self[index]
 
+    def steps(self, modality: Modality) -> Int64[np.ndarray, " samples"]:
+        """Number of steps that each sample has of audio or vision; nothing is read for it."""
+        spans = (self._span(modality, index) for index in range(len(self.rows)))
+        return np.array([end - start for start, end in spans], np.int64)
+
+    def digest(self) -> str:
+        """Return a SHA-256 that stands for all that the store holds.
+
+        It is taken over `store.json` and the digests of the shards in their order. Digests that
+        `source.json` recorded when the store was made are believed (verifying compares them with
+        the files); shards that are not recorded there are read.
+        """
+        about = json.loads((self.folder / "store.json").read_text("utf-8"))
+        whole = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        recorded = _recorded(self.folder)
+        for path in self._paths:
+            whole.update(f"\n{path.name} {recorded.get(path.name) or sha256_of(path)}".encode())
+        return whole.hexdigest()
+
     def _shard(self, path: Path) -> Any:
         if path not in self._open:
             try:
@@ -169,17 +202,25 @@ class Store:
                 raise DataError(f"{path}: is damaged ({error}); extract again") from error
         return self._open[path]
 
-    def _sequence(self, modality: str, index: int) -> FeatureSequence:
+    def _slice(self, path: Path, name: str) -> Any:
+        if (path, name) not in self._slices:
+            self._slices[path, name] = self._shard(path).get_slice(name)
+        return self._slices[path, name]
+
+    def _span(self, modality: str, index: int) -> tuple[int, int]:
         path, k = self._places[index]
-        shard = self._shard(path)
-        ends = shard.get_tensor(f"{modality}.ends")
-        start, end = int(ends[k - 1]) if k else 0, int(ends[k])
+        ends = self._ends[path, modality]
+        return ends[k], ends[k + 1]
+
+    def _sequence(self, modality: str, index: int) -> FeatureSequence:
+        start, end = self._span(modality, index)
         if start == end:  # safetensors refuses an empty slice at the end of a tensor
             dims = getattr(self, modality).dims
             return FeatureSequence(np.zeros((0, dims), np.float32), np.zeros(0, np.bool_))
+        path = self._places[index][0]
         return FeatureSequence(
-            values=shard.get_slice(f"{modality}.values")[start:end],
-            real=shard.get_slice(f"{modality}.real")[start:end],
+            values=self._slice(path, f"{modality}.values")[start:end],
+            real=self._slice(path, f"{modality}.real")[start:end],
         )
 
 
@@ -204,6 +245,14 @@ def _pack(
 
 def _shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("shard-*.safetensors"))
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    try:
+        shards = json.loads((folder / SOURCE_FILE).read_text("utf-8"))["shards"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return shards if isinstance(shards, dict) else {}
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -1,5 +1,7 @@
 """What goes into a store comes out of it, also when it was interrupted."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +114,39 @@ def test_a_new_shard_never_takes_the_name_of_another(tmp_path: Path) -> None:
         writer.add(*sample(0))
     ids = {row.id for row in Store(folder).rows}
     assert ids == {"s0", *(f"s{k}" for k in range(SHARD_SAMPLES, 2 * SHARD_SAMPLES))}
+
+
+def test_steps_are_known_without_reading(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+        for k in range(SHARD_SAMPLES + 5):
+            writer.add(*sample(k))
+    steps = Store(tmp_path / "store").steps("audio")
+    expected = [sample(k)[1].audio for k in range(SHARD_SAMPLES + 5)]
+    assert steps.tolist() == [0 if frames is None else len(frames.real) for frames in expected]
+
+
+def _filled(folder: Path, count: int) -> Store:
+    with StoreWriter(folder, audio=AUDIO, vision=VISION) as writer:
+        for k in range(count):
+            writer.add(*sample(k))
+    return Store(folder)
+
+
+def test_the_digest_follows_the_content(tmp_path: Path) -> None:
+    digest = _filled(tmp_path / "one", 5).digest()
+    assert len(digest) == 64
+    assert _filled(tmp_path / "same", 5).digest() == digest
+    assert _filled(tmp_path / "more", 6).digest() != digest
+
+
+def test_the_digest_believes_what_was_recorded(tmp_path: Path) -> None:
+    store = _filled(tmp_path / "store", 3)
+    read = store.digest()
+    shard = next((tmp_path / "store").glob("shard-*"))
+    record = tmp_path / "store" / "source.json"
+    true = hashlib.sha256(shard.read_bytes()).hexdigest()
+    for recorded, same in ((true, True), ("0" * 64, False)):
+        record.write_text(json.dumps({"shards": {shard.name: recorded}}), "utf-8")
+        assert (store.digest() == read) is same
+    record.write_text("damaged", "utf-8")
+    assert store.digest() == read

@@ -24,6 +24,17 @@ def planted_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(folder)
 
 
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Enough for a few steps of an epoch."""
+    folder = tmp_path_factory.mktemp("stores") / "small"
+    with StoreWriter(folder, audio=AUDIO, vision=VISION) as writer:
+        for split, count in (("train", 60), ("valid", 20), ("test", 20)):
+            for k in range(count):
+                writer.add(*planted_sample(k, split))
+    return Store(folder)
+
+
 @pytest.fixture
 def tiny_config(tiny_encoder: Path) -> TrainConfig:
     return TrainConfig(
@@ -34,4 +45,5 @@ def tiny_config(tiny_encoder: Path) -> TrainConfig:
         text_encoder=str(tiny_encoder),
         encoder_dropout=0.1,
         first_kept_epoch=1,
+        contrastive_weight=0.0,
     )

@@ -44,7 +44,7 @@ def test_every_sample_as_often_as_configured(planted_store: Store, texts: Store)
     samples = load_dataset({"planted": planted_store, "texts": texts}, "train", config)
     batches = list(epoch_batches(samples, config, 1))
     assert len(batches) == count_batches(samples, config)
-    seen = Counter(f.text for features, _ in batches for f in features)
+    seen = Counter(b.features[row].text for b in batches for row in b.anchors)
     assert all(seen[row.text] == 3 for row in texts.rows)
     assert sum(seen.values()) == 240 + 3 * 40
 
@@ -54,10 +54,10 @@ def test_an_epoch_is_the_same_again_and_the_next_one_is_not(planted_store: Store
     samples = load_dataset({"planted": planted_store}, "train", config)
 
     def labels(epoch: int) -> list[list[float]]:
-        return [labels for _, labels in epoch_batches(samples, config, epoch)]
+        return [lesson.labels.tolist() for lesson in epoch_batches(samples, config, epoch)]
 
     def present(epoch: int) -> list[object]:
-        return [f.present for fs, _ in epoch_batches(samples, config, epoch) for f in fs]
+        return [f.present for b in epoch_batches(samples, config, epoch) for f in b.features]
 
     assert labels(1) == labels(1)
     assert present(1) == present(1)
@@ -69,8 +69,8 @@ def test_modality_dropout_takes_some_and_never_all(planted_store: Store) -> None
     samples = load_dataset({"planted": planted_store}, "train", config)
     counted = Counter(
         sum(there for _, there in f.present.items())
-        for features, _ in epoch_batches(samples, config, 1)
-        for f in features
+        for lesson in epoch_batches(samples, config, 1)
+        for f in lesson.features
     )
     assert set(counted) == {1, 2, 3}
 
@@ -85,8 +85,9 @@ def test_texts_are_lent_voices_and_faces_of_their_sign(planted_store: Store, tex
         if f.audio is not None and not isinstance(row.label, str)
     }
     composed = 0
-    for features, labels in epoch_batches(samples, config, 1):
-        for f, label in zip(features, labels, strict=True):
+    for lesson in epoch_batches(samples, config, 1):
+        for row, label in zip(lesson.anchors, lesson.labels, strict=True):
+            f = lesson.features[row]
             if f.text and f.text.startswith("word"):
                 composed += 1
                 assert f.present.audio

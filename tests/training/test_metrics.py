@@ -1,5 +1,8 @@
 """Metrics against scikit-learn and SciPy, and by hand where conventions decide."""
 
+import json
+import math
+
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
@@ -13,11 +16,13 @@ from sklearn.metrics import (
 
 from dashfusion_training.metrics import (
     area_under_curve,
+    balanced_accuracy,
     bootstrap_interval,
     class_metrics,
     correlation,
     mosi_metrics,
     sims_metrics,
+    weighted_f1,
 )
 
 
@@ -128,3 +133,113 @@ def test_bootstrap_interval_covers_and_widens_with_fewer_groups() -> None:
     )
     assert again is not None
     assert again[1] - again[0] > 2 * (alone[1] - alone[0])
+
+
+EDGE = {edge: float(np.float32(edge)) for edge in (-0.7, -0.1, 0.1, 0.7)}
+SMALLEST = float(np.finfo(np.float32).eps)
+
+
+@pytest.mark.parametrize("edge", EDGE)
+def test_sims_edges_are_those_of_float32(edge: float) -> None:
+    """float32(0.1) > 0.1, yet as a label or as a score it stands on the edge, not above it."""
+    on = np.array([edge, EDGE[edge], np.float32(edge)])
+    below, above = np.full(3, edge - 0.01), np.full(3, edge + 0.01)
+    for name in ("acc3", "acc5") if abs(edge) == 0.1 else ("acc5",):
+        assert sims_metrics(on, below)[name] == 1.0
+        assert sims_metrics(below, on)[name] == 1.0
+        assert sims_metrics(on, above)[name] == 0.0
+        next_up = np.full(3, np.nextafter(np.float32(edge), np.float32(2)), np.float64)
+        assert sims_metrics(next_up, above)[name] == 1.0
+
+
+def test_sims_classes_counted_by_hand() -> None:
+    label = np.array([-1.0, -0.7, -0.6, -0.1, 0.0, 0.1, 0.2, 0.7, 0.8, 1.0])
+    guess = np.array([-3.0, -0.8, -0.7, 0.0, 0.1, 0.2, 0.7, 0.8, 0.7, 2.0])
+    found = sims_metrics(label, guess)
+    # pairs (of 10) in one class of five: -1/-3, -.7/-.8, 0/.1, .2/.7, 1/2
+    assert found["acc5"] == pytest.approx(5 / 10)
+    # of three, edges -0.1 and 0.1: all but -.1/0 and .1/.2
+    assert found["acc3"] == pytest.approx(8 / 10)
+    # of two, edge 0: all but 0/.1
+    assert found["acc2"] == pytest.approx(9 / 10)
+    # clipped first: 3 and 2 count as 1
+    assert found["mae"] == pytest.approx((0 + 0.1 * 6 + 0.5 + 0.1 + 0) / 10, abs=1e-6)
+
+
+def test_a_negative_zero_is_zero() -> None:
+    zeros, negative = np.zeros(3), np.full(3, -0.0)
+    assert mosi_metrics(zeros, negative) == mosi_metrics(zeros, zeros)
+    assert mosi_metrics(negative, zeros) == mosi_metrics(zeros, zeros)
+    assert mosi_metrics(negative, zeros)["acc2_nn"] == 1.0
+    assert sims_metrics(negative, zeros)["acc2"] == 1.0
+    # -0.4 rounds to -0.0
+    assert mosi_metrics(np.array([0.4]), np.array([-0.4]))["acc7"] == 1.0
+
+
+def test_scores_just_off_zero_fall_on_their_side() -> None:
+    label = np.array([0.0, 0.0, 1.0, -1.0])
+    guess = np.array([-SMALLEST, 0.0, SMALLEST, 0.0])
+    found = mosi_metrics(label, guess)
+    assert found["acc2_nn"] == pytest.approx(2 / 4)  # a score of 0 is non-negative
+    assert found["acc2_np"] == pytest.approx(2 / 2)  # and is not positive
+
+
+@pytest.mark.parametrize(
+    ("half", "rounded"),
+    [(-3.5, -3), (-2.5, -2), (-1.5, -2), (-0.5, 0), (0.5, 0), (1.5, 2), (2.5, 2), (3.5, 3)],
+)
+def test_every_half_rounds_to_even_and_is_clipped(half: float, rounded: int) -> None:
+    five = int(np.clip(rounded, -2, 2))
+    assert mosi_metrics(np.array([half]), np.array([float(rounded)]))["acc7"] == 1.0
+    assert mosi_metrics(np.array([float(rounded)]), np.array([half]))["acc7"] == 1.0
+    assert mosi_metrics(np.array([half]), np.array([float(five)]))["acc5"] == 1.0
+
+
+def test_one_class_only_is_defined_where_it_can_be() -> None:
+    label, guess = np.array([1.0, 2.0, 0.4]), np.array([0.5, -0.5, 0.1])
+    found = mosi_metrics(label, guess)
+    assert found["acc2_np"] == pytest.approx(2 / 3)
+    # one class in the truth, of weight 1: F1 = 2 * 2 / (3 + 2)
+    assert found["f1_np"] == pytest.approx(4 / 5)
+    assert found["f1_np"] == pytest.approx(
+        f1_score(label > 0, guess > 0, average="weighted", zero_division=0.0)
+    )
+    assert class_metrics(label, guess) == {"auc": None, "balanced_accuracy": None}
+    assert balanced_accuracy(np.array([False]), np.array([True])) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_f1_when_scores_hold_a_class_that_the_labels_lack(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    truth, guess = draw.integers(0, 2, 50), draw.integers(0, 4, 50)
+    for a, b in ((truth, guess), (guess, truth), (truth * 0, guess)):
+        expected = f1_score(a, b, average="weighted", zero_division=0.0)
+        assert weighted_f1(a, b) == pytest.approx(expected)
+
+
+def test_scores_that_differ_by_rounding_alone_are_constant() -> None:
+    """A network that sees nothing says one thing, in the last bit not always the same."""
+    label = np.linspace(-1, 1, 50)
+    noise = np.random.default_rng(0).integers(-2, 3, 50) * SMALLEST
+    assert correlation(label, 0.3 + noise) is None
+    assert correlation(0.3 + noise, label) is None
+    assert correlation(label, 0.3 + 1e-4 * label) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("metrics", [mosi_metrics, sims_metrics, class_metrics])
+@pytest.mark.parametrize(
+    ("label", "guess"),
+    [
+        (np.array([1.0, -1.0]), np.zeros(2)),
+        (np.zeros(2), np.array([0.1, -0.1])),
+        (np.zeros(1), np.zeros(1)),
+        (np.ones(3), np.ones(3)),
+    ],
+)
+def test_json_has_null_and_never_nan(metrics: object, label: np.ndarray, guess: np.ndarray) -> None:
+    found = metrics(label, guess)  # type: ignore[operator]
+    text = json.dumps(found, allow_nan=False)
+    assert all(v is None or math.isfinite(v) for v in json.loads(text).values())
+    if "corr" in found:
+        assert found["corr"] is None
+        assert '"corr": null' in text

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,14 @@ import torch
 from dashfusion_models.checkpoint import load_checkpoint
 from dashfusion_models.errors import TrainingError
 from dashfusion_models.store import Store
+from dashfusion_training import loop as loop_module
 from dashfusion_training import step as step_module
+from dashfusion_training.build import new_checkpoint
 from dashfusion_training.config import TrainConfig
+from dashfusion_training.datasets import load_dataset
 from dashfusion_training.evaluate import evaluate_stores
-from dashfusion_training.run import Position
-from dashfusion_training.train import Training, train
+from dashfusion_training.train import Training, train, train_seeds
+from tests.training.tiny import AUDIO, VISION
 
 CPU = torch.device("cpu")
 
@@ -54,34 +59,60 @@ def test_it_learns_what_was_planted(
     assert everything > corr("audio", "vision") + 0.1
     label = np.array([row.label for row in planted_store.rows if row.split == "test"])
     report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
-    assert report["data"] == {"planted": {"train": 240, "valid": 60, "test": 80}}
-    assert report["best_valid_mae"] < np.abs(label - label.mean()).mean() / 2
+    assert report["data"]["planted"]["samples"] == {"train": 240, "valid": 60, "test": 80}
+    (of_seed,) = report["seeds"]
+    assert of_seed["metrics"]["corr"] == pytest.approx(everything)
+    assert report["std"]["corr"] is None  # of one seed
+    assert of_seed["best_valid_mae"] < np.abs(label - label.mean()).mean() / 2
 
 
 class _Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop_at", [7, 15, 33])
+class _StopsAt:
+    """Looks on, and stops the training after so many steps."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def seed(self, number: int, of: int, seed: int) -> None: ...
+
+    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
+        self.left -= 1
+        if not self.left:
+            raise _Stopped
+
+    def epoch(
+        self,
+        epoch: int,
+        train_loss: float,
+        valid_mae: float,
+        valid_corr: float | None,
+        best: bool,
+    ) -> None: ...
+
+
+@pytest.mark.parametrize("stop_at", [3, 8, 11])
 def test_a_stopped_training_ends_with_the_same_numbers(
-    planted_store: Store,
+    small_store: Store,
     tiny_config: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     stop_at: int,
 ) -> None:
-    """Stopped within an epoch, at its end and later; every step is saved here."""
-    config = dataclasses.replace(tiny_config, modality_dropout=0.5)
-    whole = train(training_of(planted_store, config, tmp_path / "whole"))
+    """Within the first epoch, at the second's end, and in the third, with its new neighbours.
+
+    Every step is saved here.
+    """
+    config = dataclasses.replace(tiny_config, modality_dropout=0.5, contrastive_weight=0.2)
+    whole = train(training_of(small_store, config, tmp_path / "whole"))
     monkeypatch.setattr("dashfusion_training.run.SAVE_EVERY_S", 0.0)
 
-    def stop(at: Position, loss: float, batches: int) -> None:
-        if at.step == stop_at:
-            raise _Stopped
-
+    stopped = training_of(small_store, config, tmp_path / "parts")
     with pytest.raises(_Stopped):
-        train(training_of(planted_store, config, tmp_path / "parts"), report=stop)
-    resumed = train(training_of(planted_store, config, tmp_path / "parts", resume=True))
+        train(dataclasses.replace(stopped, watch=_StopsAt(stop_at)))
+    resumed = train(training_of(small_store, config, tmp_path / "parts", resume=True))
     one, other = load_checkpoint(whole), load_checkpoint(resumed)
     for name, value in one.network.state_dict().items():
         torch.testing.assert_close(other.network.state_dict()[name], value, rtol=0, atol=0)
@@ -89,19 +120,19 @@ def test_a_stopped_training_ends_with_the_same_numbers(
 
 
 def test_another_training_in_the_folder_is_refused(
-    planted_store: Store, tiny_config: TrainConfig, tmp_path: Path
+    small_store: Store, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     config = dataclasses.replace(tiny_config, epochs=1)
-    train(training_of(planted_store, config, tmp_path / "run"))
+    train(training_of(small_store, config, tmp_path / "run"))
     with pytest.raises(TrainingError, match="--resume"):
-        train(training_of(planted_store, config, tmp_path / "run"))
+        train(training_of(small_store, config, tmp_path / "run"))
     other = dataclasses.replace(config, learning_rate=1e-4)
     with pytest.raises(TrainingError, match="other settings"):
-        train(training_of(planted_store, other, tmp_path / "run", resume=True))
+        train(training_of(small_store, other, tmp_path / "run", resume=True))
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
-    planted_store: Store,
+    small_store: Store,
     tiny_config: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -112,9 +143,89 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
     def broken(predicted: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         nonlocal calls
         calls += 1
-        return real_loss(predicted, label) * (float("nan") if calls > 20 else 1.0)
+        return real_loss(predicted, label) * (float("nan") if calls > 6 else 1.0)
 
     monkeypatch.setattr(step_module.F, "mse_loss", broken)
-    with pytest.raises(TrainingError, match=r"step 20.*the loss is nan"):
-        train(training_of(planted_store, tiny_config, tmp_path / "run"))
+    with pytest.raises(TrainingError, match=r"step 6: the loss is nan"):
+        train(training_of(small_store, tiny_config, tmp_path / "run"))
     assert load_checkpoint(tmp_path / "run" / "best.safetensors").name == "dashfusion"
+
+
+def test_scores_that_are_no_numbers_stop_too(
+    small_store: Store, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "predict", lambda *a, **k: np.full(20, np.nan))
+    with pytest.raises(TrainingError, match="epoch 1: validation scores are nan"):
+        train(training_of(small_store, tiny_config, tmp_path / "run"))
+
+
+def test_seeds_are_summed_up(small_store: Store, tiny_config: TrainConfig, tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny_config, epochs=1)
+    training = training_of(small_store, config, tmp_path / "runs")
+    paths = train_seeds(training, 2)
+    assert [p.parent.name for p in paths] == ["seed-1111", "seed-1112"]
+    report = json.loads((tmp_path / "runs" / "report.json").read_text("utf-8"))
+    assert [one["seed"] for one in report["seeds"]] == [1111, 1112]
+    found = [one["metrics"]["mae"] for one in report["seeds"]]
+    assert found[0] != found[1]
+    assert report["mean"]["mae"] == pytest.approx(np.mean(found))
+    assert report["std"]["mae"] == pytest.approx(np.std(found, ddof=1))
+    alone = json.loads((tmp_path / "runs" / "seed-1112" / "report.json").read_text("utf-8"))
+    assert alone["seeds"] == report["seeds"][1:]
+    # Once more: nothing is trained again.
+    before = paths[0].stat().st_mtime_ns
+    train_seeds(dataclasses.replace(training, resume=True), 2)
+    assert paths[0].stat().st_mtime_ns == before
+
+
+def test_other_data_in_the_folder_are_refused(
+    small_store: Store, planted_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(tiny_config, epochs=1)
+    train(training_of(small_store, config, tmp_path / "run"))
+    with pytest.raises(TrainingError, match="other data"):
+        train(training_of(planted_store, config, tmp_path / "run", resume=True))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files there")
+def test_a_full_disk_leaves_the_last_good_state(
+    small_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    """Writing fails in the middle of a state; what was written before it can be gone on from."""
+    import resource
+
+    config = dataclasses.replace(tiny_config, epochs=2)
+    run = tmp_path / "run"
+    with pytest.raises(_Stopped):
+        train(dataclasses.replace(training_of(small_store, config, run), watch=_StopsAt(5)))
+    state = (run / "last" / "state.pt").read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(state) // 2, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"cannot be written .*--resume"):
+            train(training_of(small_store, config, run, resume=True))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (run / "last" / "state.pt").read_bytes() == state
+    assert [p.name for p in (run / "last").iterdir()] == ["state.pt"]
+    train(training_of(small_store, config, run, resume=True))
+
+
+@pytest.mark.parametrize("spares", ["norms-and-biases", "bert-norms"])
+def test_what_weight_decay_spares(
+    small_store: Store, tiny_config: TrainConfig, tiny_encoder: Path, spares: str
+) -> None:
+    config = dataclasses.replace(tiny_config, decay_spares=spares)
+    samples = load_dataset({"small": small_store}, "train", config)
+    checkpoint = new_checkpoint(config, tiny_encoder, samples, audio=AUDIO, vision=VISION)
+    named = {id(p): name for name, p in checkpoint.network.named_parameters()}
+    groups = step_module._groups(checkpoint.network, config)
+    spared = {named[id(p)] for g in groups if not g["weight_decay"] for p in g["params"]}
+    assert sum(len(g["params"]) for g in groups) == len(named)
+    norm = "text_encoder.bert.encoder.layer.0.output.LayerNorm.weight"
+    assert norm in spared
+    ours = spares == "norms-and-biases"
+    assert ("head.0.bias" in spared) == ours
+    assert ("audio_encoder.norm.weight" in spared) == ours
+    assert "head.0.weight" not in spared

@@ -48,6 +48,8 @@ def new_checkpoint(
             text_encoder=_only_shape(about),
             audio_dims=audio.dims,
             vision_dims=vision.dims,
+            audio_steps=config.audio_steps,
+            vision_steps=config.vision_steps,
             bottleneck=config.bottleneck,
             encoder_layers=config.encoder_layers,
             fusion_layers=config.fusion_layers,
@@ -108,7 +110,7 @@ def _collator(
         )
     heard, seen = [], []
     for sample in samples:
-        if sample.row.audio or sample.row.vision:
+        if sample.has("audio") or sample.has("vision"):
             features = sample.features()
             heard += [features.audio] if features.audio is not None else []
             seen += [features.vision] if features.vision is not None else []

@@ -10,8 +10,19 @@ from importlib import resources
 from typing import Any
 
 from dashfusion_models.errors import ConfigError
+from dashfusion_models.records import MODALITIES
 
 __all__ = ["TrainConfig", "changed", "preset_names", "read_preset", "with_settings"]
+
+
+CHOICES = {
+    "loss": ("mse", "l1"),
+    "contrastive_reduction": ("authors", "sum"),
+    "semantic_negatives": ("text", "cross"),
+    "retrieval_classes": ("rounded", "value"),
+    "decay_spares": ("norms-and-biases", "bert-norms"),
+    "precision": ("fp32", "bf16", "fp16"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +33,7 @@ class TrainConfig:
     `text_learning_rate` is for the pretrained text encoder; None means `learning_rate`.
     `repeat` says how often an epoch visits each sample of a source (its manifest's or store's
     name); a source that is not named is visited once. `classes` turns class names into scores.
+    The choices of the contrastive terms are those of `objective.py` and `neighbours.py`.
     """
 
     epochs: int = 100
@@ -30,10 +42,21 @@ class TrainConfig:
     text_learning_rate: float | None = None
     warmup_epochs: float = 10.0
     weight_decay: float = 1e-3
+    decay_spares: str = "norms-and-biases"  # ours; "bert-norms" is the code's
     loss: str = "mse"  # paper, eq. 10
+    contrastive_weight: float = 0.2  # paper, eq. 12: λ; 0 draws no companions
+    contrastive_reduction: str = "authors"
+    semantic_negatives: str = "text"
+    temperature: float = 0.5  # paper: τ
+    retrieval_classes: str = "rounded"
+    retrieve_every: int = 2  # epochs; before 1, 3, 5, … (code)
     seed: int = 1111
+    precision: str = "fp32"
+    modalities: tuple[str, ...] = ("text", "audio", "vision")
     label_range: tuple[float, float] = (-3.0, 3.0)
     text_encoder: str = "bert-base-uncased"
+    audio_steps: int = 500  # the longest sequence that positions are learned for
+    vision_steps: int = 500
     encoder_layers: int = 2
     fusion_layers: int = 2
     bottleneck: int = 8
@@ -43,6 +66,7 @@ class TrainConfig:
     encoder_dropout: float = 0.5
     normalise: bool = True  # the benchmarks' ready features stay as they are (code)
     first_kept_epoch: int = 2  # the best checkpoint is looked for from here on (code)
+    sorted_batches: int = 1  # batches cut from one piece sorted by length; 1 is a plain shuffle
     modality_dropout: float = 0.0  # chance that a sample with several modalities loses some
     compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
     agree: float = 0.5  # chance that these are of the text's sign; else they are any
@@ -60,16 +84,28 @@ class TrainConfig:
         low, high = self.label_range
         if not low < high:
             raise ConfigError(f"label_range: {low} is not below {high}; give the lower one first")
-        for key in ("epochs", "batch_size"):
+        for key in ("epochs", "batch_size", "retrieve_every", "sorted_batches"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be at least 1")
-        if self.learning_rate <= 0:
-            raise ConfigError(f"learning_rate: is {self.learning_rate}; it must be above 0")
+        for key in ("learning_rate", "temperature"):
+            if getattr(self, key) <= 0:
+                raise ConfigError(f"{key}: is {getattr(self, key)}; it must be above 0")
         for key in ("modality_dropout", "compose", "agree", "frame_drop"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1]")
-        if self.loss not in ("mse", "l1"):
-            raise ConfigError(f"loss: {self.loss!r} is unknown; use mse or l1")
+        for key in ("contrastive_weight", "weight_decay", "warmup_epochs"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"{key}: is {getattr(self, key)}; it must be 0 or above")
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise ConfigError(
+                    f"{key}: {getattr(self, key)!r} is unknown; use {' or '.join(allowed)}"
+                )
+        if not self.modalities or not set(self.modalities) <= set(MODALITIES):
+            raise ConfigError(
+                f"modalities: {self.modalities!r} makes no sense; name some of "
+                f"{', '.join(MODALITIES)}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON and TOML can hold them."""
@@ -108,11 +144,27 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
     for key in values:
         if key not in known:
             raise ConfigError(f"key {key!r}: is unknown; known keys: {', '.join(sorted(known))}")
+        _check_type(key, values[key])
     tuples = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
     try:
         return TrainConfig(**{**values, **tuples})
     except TypeError as error:
         raise ConfigError(f"configuration: {error}; give each value in its own type") from error
+
+
+def _check_type(key: str, value: object) -> None:
+    """Refuse a word where a number belongs, and the like; None leaves a key without a value."""
+    default = getattr(TrainConfig, key, None)
+    kinds: dict[type, tuple[str, tuple[type, ...]]] = {
+        bool: ("true or false", (bool,)),
+        int: ("a whole number", (int,)),
+        float: ("a number", (int, float)),
+        str: ("a text", (str,)),
+    }
+    name, allowed = kinds.get(type(default), ("", ()))
+    wrong_flag = isinstance(value, bool) and bool not in allowed
+    if allowed and (wrong_flag or not isinstance(value, allowed)):
+        raise ConfigError(f"{key}: is {value!r}; give {name}")
 
 
 def changed(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:

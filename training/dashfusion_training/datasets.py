@@ -10,15 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
 from dashfusion_models.errors import DataError
-from dashfusion_models.records import MODALITIES, Features
+from dashfusion_models.records import MODALITIES, Features, Modality
 from dashfusion_models.store import Row, Store
 from dashfusion_training.config import TrainConfig
+from dashfusion_training.neighbours import Neighbours, draw_companions
+from dashfusion_training.processes import ALONE, Team
 
-__all__ = ["Dataset", "Sample", "count_batches", "epoch_batches", "load_dataset"]
+__all__ = ["Dataset", "Lesson", "Sample", "count_batches", "epoch_batches", "load_dataset"]
 
-SORTED_BATCHES = 20  # as many batches are cut from one piece sorted by length
+DRAWS_COMPANIONS, DRAWS_CONTENT = 1, 2  # keep the two streams of random numbers apart
+FRAMES: tuple[Modality, ...] = ("audio", "vision")
 POLAR = 0.5  # a label at least this far from 0 has a sign
 
 
@@ -30,6 +34,7 @@ class Sample:
     index: int
     source: str
     label: float
+    modalities: frozenset[Modality] = frozenset(MODALITIES)  # the others are not used
 
     @property
     def row(self) -> Row:
@@ -38,10 +43,32 @@ class Sample:
 
     def features(self) -> Features:
         """Read its features."""
-        return self.store[self.index]
+        features = self.store[self.index]
+        unused = {m: None for m in MODALITIES if m not in self.modalities}
+        return replace(features, **unused) if unused else features
+
+    def has(self, modality: Modality) -> bool:
+        """Whether the modality is there and used."""
+        there = self.row.text is not None if modality == "text" else getattr(self.row, modality)
+        return bool(there) and modality in self.modalities
 
 
 Dataset = Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one step learns from: `n` samples read once, `b` of them anchors with labels.
+
+    `anchors` and `companions` are rows of `features`; -1 is a companion that could not be found.
+    `share` times the mean over these anchors, averaged over the processes, is the mean over all.
+    """
+
+    features: list[Features]
+    anchors: Int64[np.ndarray, " b"]
+    companions: Int64[np.ndarray, "b 6"] | None
+    labels: Float32[np.ndarray, " b"]
+    share: float = 1.0
 
 
 def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> list[Sample]:
@@ -50,8 +77,9 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
     Raises:
         DataError: a label outside the range, a class without a score, or no sample at all.
     """
+    used = frozenset(m for m in MODALITIES if m in config.modalities)
     samples = [
-        Sample(store, index, source, score_of(row, source, config))
+        Sample(store, index, source, score_of(row, source, config), used)
         for source, store in stores.items()
         for index, row in enumerate(store.rows)
         if row.split == split
@@ -82,24 +110,75 @@ def score_of(row: Row, source: str, config: TrainConfig) -> float:
 
 
 def epoch_batches(
-    samples: Dataset, config: TrainConfig, epoch: int
-) -> Iterator[tuple[list[Features], list[float]]]:
-    """Yield the batches of one epoch: shuffled, texts of like length together."""
+    samples: Dataset,
+    config: TrainConfig,
+    epoch: int,
+    *,
+    neighbours: Neighbours | None = None,
+    team: Team = ALONE,
+    start: int = 0,
+) -> Iterator[Lesson]:
+    """Yield the batches of one epoch from number `start` on, shuffled; each with its companions.
+
+    Batches are those of all processes together; each process of `team` gets its part of each.
+    Without `neighbours` there are no companions.
+    """
     generator = np.random.default_rng([config.seed, epoch])
     order = _visits(samples, config, generator)
     composer = _Composer(samples, config)
     for place, batch in enumerate(_sorted_batches(order, samples, config, generator)):
-        features = []
-        for k, index in enumerate(batch):
-            draw = np.random.default_rng([config.seed, epoch, place, k])
-            features.append(composer(samples[index], draw))
-        yield features, [samples[index].label for index in batch]
+        if place >= start:
+            mine = list(enumerate(batch))[team.rank :: team.world]
+            # A last batch smaller than the team: who has nothing looks on without a say.
+            share = len(mine) * team.world / len(batch)
+            anchors = mine or [(0, batch[0])]
+            seed = [config.seed, epoch, place]
+            drawn = _companions([(*seed, k) for k, _ in anchors], anchors, neighbours)
+            yield _lesson(samples, composer, seed, [i for _, i in anchors], drawn, share)
 
 
 def count_batches(samples: Dataset, config: TrainConfig) -> int:
     """How many batches an epoch has."""
     visits = sum(config.repeat.get(sample.source, 1) for sample in samples)
     return -(-visits // config.batch_size)
+
+
+def _companions(
+    seeds: list[tuple[int, ...]],
+    anchors: list[tuple[int, int]],
+    neighbours: Neighbours | None,
+) -> Int64[np.ndarray, "b 6"] | None:
+    if neighbours is None:
+        return None
+    draws = [np.random.default_rng([*seed, DRAWS_COMPANIONS]) for seed in seeds]
+    return np.stack(
+        [draw_companions(neighbours, i, draw) for (_, i), draw in zip(anchors, draws, strict=True)]
+    )
+
+
+def _lesson(
+    samples: Dataset,
+    composer: _Composer,
+    seed: list[int],
+    anchors: list[int],
+    drawn: Int64[np.ndarray, "b 6"] | None,
+    share: float,
+) -> Lesson:
+    """Read every sample of a batch once, however often it stands in it."""
+    wanted = np.array(anchors) if drawn is None else np.concatenate([anchors, drawn.ravel()])
+    members = np.unique(wanted[wanted >= 0])
+    features = [
+        composer(samples[int(i)], np.random.default_rng([*seed, DRAWS_CONTENT, int(i)]))
+        for i in members
+    ]
+    rows = None if drawn is None else np.where(drawn < 0, -1, np.searchsorted(members, drawn))
+    return Lesson(
+        features=features,
+        anchors=np.searchsorted(members, anchors),
+        companions=rows,
+        labels=np.array([samples[i].label for i in anchors], np.float32),
+        share=share,
+    )
 
 
 def _visits(samples: Dataset, config: TrainConfig, generator: np.random.Generator) -> list[int]:
@@ -112,9 +191,11 @@ def _sorted_batches(
     order: list[int], samples: Dataset, config: TrainConfig, generator: np.random.Generator
 ) -> list[list[int]]:
     size = config.batch_size
+    if config.sorted_batches == 1:
+        return [order[k : k + size] for k in range(0, len(order), size)]
     batches: list[list[int]] = []
-    for start in range(0, len(order), size * SORTED_BATCHES):
-        piece = order[start : start + size * SORTED_BATCHES]
+    for start in range(0, len(order), size * config.sorted_batches):
+        piece = order[start : start + size * config.sorted_batches]
         piece.sort(key=lambda i: len(samples[i].row.text or ""))
         batches += [piece[k : k + size] for k in range(0, len(piece), size)]
     return [batches[i] for i in generator.permutation(len(batches))]
@@ -129,8 +210,8 @@ class _Composer:
         self._lenders: dict[tuple[str, int], list[int]] = {}
         if config.compose:
             for i, sample in enumerate(samples):
-                for modality in ("audio", "vision"):
-                    if getattr(sample.row, modality):
+                for modality in FRAMES:
+                    if sample.has(modality):
                         for sign in (_sign(sample.label), 9):
                             self._lenders.setdefault((modality, sign), []).append(i)
 
@@ -143,7 +224,7 @@ class _Composer:
 
     def _compose(self, features: Features, sign: int, draw: np.random.Generator) -> Features:
         """Lend a voice and a face, each with the chance `compose`; the words keep the label."""
-        for modality in ("audio", "vision"):
+        for modality in FRAMES:
             if draw.random() < self._config.compose:
                 wanted = sign if draw.random() < self._config.agree else 9
                 lenders = self._lenders.get((modality, wanted))

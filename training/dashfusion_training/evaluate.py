@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from dashfusion_models.checkpoint import load_checkpoint, require_features
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
 from dashfusion_models.collate import Collator
+from dashfusion_models.errors import CheckpointError, ConfigError
 from dashfusion_models.network.dashfusion import DashFusion
-from dashfusion_models.records import MODALITIES, Features, Modality
+from dashfusion_models.records import MODALITIES, FeatureSpec, Modality, Progress
 from dashfusion_models.store import Store
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset, Sample, load_dataset
@@ -24,11 +25,22 @@ from dashfusion_training.metrics import (
     mosi_metrics,
     sims_metrics,
 )
+from dashfusion_training.predict import predict
 
-__all__ = ["Prediction", "Report", "evaluate", "evaluate_stores", "predict", "report_of"]
+__all__ = [
+    "Prediction",
+    "Report",
+    "Task",
+    "evaluate",
+    "evaluate_stores",
+    "modalities_of",
+    "open_tasks",
+    "predict",
+    "report_of",
+    "require_numbers",
+]
 
 SCHEMA = "dashfusion/report/1"
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -78,43 +90,128 @@ def evaluate_stores(
     stores: Mapping[str, Store],
     *,
     split: str,
-    modalities: tuple[Modality, ...],
     classes: Mapping[str, float] | None,
     device: torch.device,
+    modalities: tuple[Modality, ...] | None = None,
+    report: Callable[[Progress], None] = lambda event: None,
 ) -> Iterator[Report]:
     """Report on each store; class names are scored as in the checkpoint's training if not told.
+
+    `modalities` are those that the checkpoint was trained with if not told.
+
+    Raises:
+        CheckpointError: it was made for other features than a store's, or gives no numbers.
+        ConfigError: a modality that the checkpoint was not trained with.
+        DataError: no sample in the split, or a label that cannot be used.
+    """
+    loaded = load_checkpoint(checkpoint)
+    kept = modalities_of(loaded, checkpoint, modalities)
+    tasks = open_tasks(loaded, checkpoint, stores, split=split, modalities=kept, classes=classes)
+    for task in tasks:
+        network = loaded.network.to(device)
+        predicted = predict(
+            network, loaded.collate, task.samples, device=device, modalities=kept, report=report
+        )
+        require_numbers(predicted, checkpoint, task)
+        yield Report(
+            dataset=task.dataset,
+            split=split,
+            checkpoint=loaded.name,
+            n=len(task.samples),
+            metrics=report_of(task.samples, predicted, label_range=loaded.label_range),
+            modalities=kept,
+            intervals=_intervals(task.samples, predicted),
+            classes=task.classes,
+            predictions=tuple(
+                Prediction(s.row.id, s.label, float(p))
+                for s, p in zip(task.samples, predicted, strict=True)
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """The labelled samples of one data set, and the class names that their labels use."""
+
+    dataset: str
+    split: str
+    samples: list[Sample]
+    classes: Mapping[str, float]
+
+
+def open_tasks(
+    checkpoint: Checkpoint,
+    path: Path,
+    stores: Mapping[str, Store],
+    *,
+    split: str,
+    modalities: tuple[Modality, ...],
+    classes: Mapping[str, float] | None,
+) -> Iterator[Task]:
+    """Yield what the checkpoint at `path` is to be compared with.
 
     Raises:
         CheckpointError: it was made for other features than a store's.
         DataError: no sample in the split, or a label that cannot be used.
     """
-    loaded = load_checkpoint(checkpoint)
-    trained = loaded.training.get("config", {})
+    trained = checkpoint.training.get("config", {})
     config = TrainConfig(
-        label_range=loaded.label_range, classes=classes or trained.get("classes", {})
+        label_range=checkpoint.label_range, classes=classes or trained.get("classes", {})
     )
-    loaded.network.to(device)
     for name, store in stores.items():
-        require_features(loaded, checkpoint, audio=store.audio, vision=store.vision)
+        _require_features(checkpoint, path, store, modalities)
         samples = load_dataset({name: store}, split, config)
-        predicted = predict(
-            loaded.network, loaded.collate, samples, device=device, modalities=modalities
-        )
         used = {s.row.label for s in samples if isinstance(s.row.label, str)}
-        yield Report(
-            dataset=name,
-            split=split,
-            checkpoint=loaded.name,
-            n=len(samples),
-            metrics=report_of(samples, predicted, label_range=loaded.label_range),
-            modalities=modalities,
-            intervals=_intervals(samples, predicted),
-            classes={k: v for k, v in config.classes.items() if k in used},
-            predictions=tuple(
-                Prediction(s.row.id, s.label, float(p))
-                for s, p in zip(samples, predicted, strict=True)
-            ),
+        known = {k: v for k, v in config.classes.items() if k in used}
+        yield Task(dataset=name, split=split, samples=samples, classes=known)
+
+
+def modalities_of(
+    checkpoint: Checkpoint, path: Path, asked: tuple[Modality, ...] | None = None
+) -> tuple[Modality, ...]:
+    """The modalities that were asked for, or else those that `path` was trained with.
+
+    Raises:
+        ConfigError: one that it was not trained with; it holds random weights for that one.
+    """
+    named = checkpoint.training.get("config", {}).get("modalities") or MODALITIES
+    trained = tuple(m for m in MODALITIES if m in named)
+    unknown = [m for m in asked or () if m not in trained]
+    if unknown:
+        raise ConfigError(
+            f"{path}: was not trained with {', '.join(unknown)}; "
+            f"give --modalities {','.join(trained)} or leave it out"
         )
+    return asked or trained
+
+
+def require_numbers(
+    predicted: Float[np.ndarray, "*changes n"], checkpoint: Path, task: Task
+) -> None:
+    """Refuse scores that no metric is defined for.
+
+    Raises:
+        CheckpointError: some are not finite.
+    """
+    broken = int((~np.isfinite(predicted)).sum())
+    if broken:
+        raise CheckpointError(
+            f"{checkpoint}: {broken} of {predicted.size} scores of {task.dataset} are not "
+            "finite numbers; train it again with a lower learning rate"
+        )
+
+
+def _require_features(
+    checkpoint: Checkpoint, path: Path, store: Store, modalities: tuple[Modality, ...]
+) -> None:
+    """Refuse other features than the checkpoint's, save where nothing of them is read."""
+
+    def spec(modality: Modality) -> FeatureSpec:
+        read = modality in modalities and any(getattr(row, modality) for row in store.rows)
+        found: FeatureSpec = getattr(store if read else checkpoint, modality)
+        return found
+
+    require_features(checkpoint, path, audio=spec("audio"), vision=spec("vision"))
 
 
 def _intervals(
@@ -128,34 +225,6 @@ def _intervals(
         metrics["auc"] = lambda truth, guess: class_metrics(truth, guess)["auc"]
     found = {name: bootstrap_interval(f, label, predicted, who) for name, f in metrics.items()}
     return {name: ends for name, ends in found.items() if ends is not None}
-
-
-def predict(
-    network: DashFusion,
-    collate: Collator,
-    samples: Dataset,
-    *,
-    device: torch.device,
-    modalities: Iterable[Modality] = MODALITIES,
-) -> Float[np.ndarray, " n"]:
-    """Score every sample from the given modalities, in the order of `samples`.
-
-    Like lengths are scored together, which changes no score. The network is left in the mode that
-    it was in.
-    """
-    kept = set(modalities)
-    gone = {m: None for m in MODALITIES if m not in kept}
-    order = sorted(range(len(samples)), key=lambda i: _length(samples[i]))
-    scores = np.zeros(len(samples))
-    was_training = network.training
-    network.eval()
-    with torch.inference_mode():
-        for start in range(0, len(order), BATCH):
-            chunk = order[start : start + BATCH]
-            features: list[Features] = [replace(samples[i].features(), **gone) for i in chunk]
-            scores[chunk] = network(collate(features).to(device)).float().cpu().numpy()
-    network.train(was_training)
-    return scores
 
 
 def evaluate(
@@ -185,8 +254,3 @@ def report_of(
     if any(isinstance(sample.row.label, str) for sample in samples):
         report |= class_metrics(label, predicted)
     return report
-
-
-def _length(sample: Sample) -> tuple[int, int]:
-    row = sample.row
-    return len(row.text or ""), 2 * row.audio + row.vision

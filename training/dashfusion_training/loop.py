@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_training.config import TrainConfig
-from dashfusion_training.datasets import Dataset, count_batches, epoch_batches
-from dashfusion_training.evaluate import evaluate
-from dashfusion_training.run import Position, Run
+from dashfusion_training.datasets import Dataset, Lesson, count_batches, epoch_batches
+from dashfusion_training.evaluate import predict, report_of
+from dashfusion_training.processes import Team
+from dashfusion_training.retrieval import Retrieval
+from dashfusion_training.run import Position, Run, SourceMetrics
 from dashfusion_training.step import Step
 
 __all__ = ["Splits", "fit"]
@@ -32,42 +36,58 @@ def fit(
     run: Run,
     *,
     device: torch.device,
-    report: Callable[[Position, float], None],
+    team: Team,
 ) -> Position:
     """Train, going on where `run` stopped; the best network is in the run's best.safetensors.
-
-    `report` is told the position and the loss after every step.
 
     Raises:
         TrainingError: the loss is no longer a number; the best checkpoint so far stays.
     """
-    step = Step(checkpoint, config, batches=count_batches(splits.train, config), device=device)
-    at = run.resume(step)
+    train, batches = splits.train, count_batches(splits.train, config)
+    step = Step(checkpoint, config, batches=batches, device=device, team=team)
+    retrieval = Retrieval(checkpoint, train, config, device=device, team=team)
+    at = run.resume(step=step, retrieval=retrieval)
     for epoch in range(at.epoch, config.epochs + 1):
-        for place, (features, labels) in enumerate(epoch_batches(splits.train, config, epoch)):
-            if place < at.batch:
-                continue  # done before the run was stopped
-            loss = step(features, labels)
-            at = at.after(loss)
-            report(at, loss)
-            run.save_now_and_then(at, step)
-        metrics = validate(checkpoint, splits, config, device=device)
+        if at.batch == 0:
+            retrieval.refresh(epoch)
+        lessons = epoch_batches(
+            train, config, epoch, neighbours=retrieval.neighbours, team=team, start=at.batch
+        )
+        for lesson in read_ahead(lessons):
+            at = run.end_step(at, step(lesson), config, batches)
+            run.save_now_and_then(at, step=step, retrieval=retrieval)
+        metrics = validate(checkpoint, splits, config, device=device, team=team)
         at = run.end_epoch(at, metrics, checkpoint, config)
-        run.save(at, step)
+        run.save(at, step=step, retrieval=retrieval)
     return at
 
 
 def validate(
-    checkpoint: Checkpoint, splits: Splits, config: TrainConfig, *, device: torch.device
-) -> dict[str, dict[str, float | None]]:
-    """The validation metrics of each source."""
-    return {
-        source: evaluate(
-            checkpoint.network,
-            checkpoint.collate,
-            samples,
-            device=device,
-            label_range=config.label_range,
+    checkpoint: Checkpoint,
+    splits: Splits,
+    config: TrainConfig,
+    *,
+    device: torch.device,
+    team: Team,
+) -> SourceMetrics:
+    """The validation metrics of each source; each process scores its part."""
+    found: SourceMetrics = {}
+    for source, samples in splits.valid.items():
+        part = team.part(samples)
+        scores = (
+            predict(checkpoint.network, checkpoint.collate, part, device=device)
+            if part
+            else np.zeros(0)
         )
-        for source, samples in splits.valid.items()
-    }
+        everyone = team.gather(scores, len(samples))
+        found[source] = report_of(samples, everyone, label_range=config.label_range)
+    return found
+
+
+def read_ahead(lessons: Iterator[Lesson]) -> Iterator[Lesson]:
+    """Yield the lessons, reading the next one from disk while this one is learned."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        upcoming = reader.submit(next, lessons, None)
+        while (lesson := upcoming.result()) is not None:
+            upcoming = reader.submit(next, lessons, None)
+            yield lesson

@@ -30,6 +30,8 @@ SIMS_EDGES_2 = np.array([0.0], np.float32)
 SIMS_EDGES_3 = np.array([-0.1, 0.1], np.float32)
 SIMS_EDGES_5 = np.array([-0.7, -0.1, 0.1, 0.7], np.float32)
 
+FLOAT32_NOISE = 1e-6  # one score computed in two batches differs by less
+
 
 def mosi_metrics(label: Scores, predicted: Scores) -> dict[str, float | None]:
     """MAE, correlation, Acc-7, Acc-5, and Acc-2 with F1 in both forms; for MOSI and MOSEI.
@@ -76,7 +78,7 @@ def class_metrics(label: Scores, predicted: Scores) -> dict[str, float | None]:
 
 def correlation(label: Scores, predicted: Scores) -> float | None:
     """Pearson's r; None for fewer than two samples or where one side is constant."""
-    if len(label) < 2 or np.ptp(label) == 0 or np.ptp(predicted) == 0:
+    if len(label) < 2 or _constant(label) or _constant(predicted):
         return None
     return float(np.corrcoef(label.astype(np.float64), predicted.astype(np.float64))[0, 1])
 
@@ -139,6 +141,11 @@ def balanced_accuracy(truth: Bool[np.ndarray, " n"], guess: Bool[np.ndarray, " n
     return float((guess[truth].mean() + (~guess[~truth]).mean()) / 2)
 
 
+def _constant(scores: Scores) -> bool:
+    """Whether they differ by no more than the rounding of a network that always says the same."""
+    return bool(np.ptp(scores) <= FLOAT32_NOISE * max(1.0, float(np.abs(scores).max())))
+
+
 def _rounded(scores: Scores, limit: int) -> Scores:
     """Round half to even, then clip to [-limit, limit]."""
     return np.clip(np.round(scores), -limit, limit)
@@ -152,4 +159,4 @@ def _agreement(
 
 
 def _mean(values: np.ndarray) -> float | None:
-    return float(np.mean(values)) if len(values) else None
+    return float(np.mean(values, dtype=np.float64)) if len(values) else None

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from dashfusion_models.network.dashfusion import Aligned
-from dashfusion_models.records import Modality, Streams
+from dashfusion_models.network.dashfusion import Aligned, DashFusion
+from dashfusion_models.network.lengths import length_groups
+from dashfusion_models.network.sequence import Batch, Sequence
+from dashfusion_models.records import MODALITIES, Modality, Streams
 
-__all__ = ["Companions", "ContrastiveConfig", "contrastive_loss"]
+__all__ = ["Companions", "Compared", "ContrastiveConfig", "Objective", "contrastive_loss"]
 
+FEWEST_TOKENS = 256  # of the texts that are aligned together
 AUTHORS_ENTRIES = 22  # entries that the code averages; 12 of them are constant zero
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveConfig:
-    """Which pairs are live and how they are weighed (METHOD.md section 3)."""
+    """Which pairs are live and how they are weighed (paper III-C and III-D)."""
 
+    weight: float = 0.2  # paper, eq. 12: λ
     temperature: float = 0.5  # paper: τ
     semantic_negatives: Literal["text", "cross"] = "text"
     reduction: Literal["authors", "sum"] = "authors"
@@ -50,19 +54,106 @@ class _Space:
     here: Bool[Tensor, " n"]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What the contrastive terms compare: X̄_m and H̄ of `n` samples, and what each sample has."""
+
+    means: Streams[Float[Tensor, "n d"]]
+    h_first: Float[Tensor, "n d"]
+    present: Streams[Bool[Tensor, " n"]]
+
+    @classmethod
+    def of(
+        cls,
+        parts: list[Aligned],
+        order: Int[Tensor, " n"],
+        present: Streams[Bool[Tensor, " n"]],
+    ) -> Compared:
+        """Join what stands before the fusion; `order` names the samples of the parts in turn."""
+        place = torch.argsort(order)
+        means = {m: torch.cat([part.means[m] for part in parts])[place] for m in MODALITIES}
+        return cls(
+            means=Streams(**means).map(lambda x: x.float()),
+            h_first=torch.cat([part.h_first for part in parts])[place].float(),
+            present=present,
+        )
+
+
+class Objective(nn.Module):
+    """Prediction error plus λ times the contrastive terms (paper, eq. 10 and 12).
+
+    A module, so that DistributedDataParallel can carry it. Companions are encoded and aligned like
+    anchors, with gradient; they skip fusion and head.
+    """
+
+    def __init__(
+        self,
+        network: DashFusion,
+        config: ContrastiveConfig,
+        *,
+        prediction: Callable[[Tensor, Tensor], Tensor],
+        autocast: torch.dtype | None,
+    ) -> None:
+        """Compare scores and labels by `prediction`; `autocast` is None for full precision."""
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.prediction = prediction
+        self.autocast = autocast
+
+    def forward(
+        self, batch: Batch, companions: Companions, labels: Float[Tensor, " b"]
+    ) -> Float[Tensor, ""]:
+        """The loss of the anchors of `batch`; their order is that of `labels`."""
+        with torch.autocast(labels.device.type, self.autocast, enabled=self.autocast is not None):
+            encoded = self.network.encode(batch)
+            groups = self._groups(batch)
+            parts = [self._aligned(encoded, batch.present, group) for group in groups]
+            compared = Compared.of(parts, torch.cat(groups), batch.present)
+            scores = self._scores(parts, groups, companions.anchors)
+        loss = self.prediction(scores.float(), labels)
+        if not self.config.weight:
+            return loss
+        return loss + self.config.weight * contrastive_loss(compared, companions, self.config)
+
+    def _groups(self, batch: Batch) -> list[Int[Tensor, " _k"]]:
+        """Samples with texts of like length, whose alignment is computed together."""
+        lengths = batch.text.real.sum(dim=1)
+        groups = length_groups(lengths.cpu().numpy(), fewest=FEWEST_TOKENS)
+        return [torch.from_numpy(group).to(lengths.device) for group in groups]
+
+    def _aligned(
+        self,
+        encoded: Streams[Sequence],
+        present: Streams[Bool[Tensor, " n"]],
+        group: Int[Tensor, " k"],
+    ) -> Aligned:
+        streams = encoded.map(lambda stream: stream.rows(group))
+        return self.network.align(streams, present.map(lambda here: here[group]))
+
+    def _scores(
+        self, parts: list[Aligned], groups: list[Int[Tensor, " _k"]], anchors: Int[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """Fuse and score the anchors, group by group, and return them in their own order."""
+        scores, order = [], []
+        for part, group in zip(parts, groups, strict=True):
+            anchor, row = (anchors[:, None] == group[None]).nonzero(as_tuple=True)
+            if len(row):
+                scores.append(self.network.fuse(part.rows(row)))
+                order.append(anchor)
+        return torch.cat(scores)[torch.argsort(torch.cat(order))]
+
+
 def contrastive_loss(
-    aligned: Aligned,
-    present: Streams[Bool[Tensor, " n"]],
-    companions: Companions,
-    config: ContrastiveConfig,
+    compared: Compared, companions: Companions, config: ContrastiveConfig
 ) -> Float[Tensor, ""]:
     """Mean over the anchors of the sum of their live pairs (eq. 5 and 11).
 
     A pair is live where the modality of its anchor and of its positive is there. `n` samples were
     encoded, anchors and companions together.
     """
-    spaces = _spaces(aligned, present)
-    total = torch.zeros(len(companions.anchors), device=aligned.h_first.device)
+    spaces = _spaces(compared)
+    total = torch.zeros(len(companions.anchors), device=compared.h_first.device)
     for anchor, positive, positives, negative in _pairs(companions, config):
         total = total + _pair_loss(
             anchor=(spaces[anchor], companions.anchors),
@@ -90,13 +181,13 @@ def _pairs(
                 yield space, space, companions.positives[:, k], space
 
 
-def _spaces(aligned: Aligned, present: Streams[Bool[Tensor, " n"]]) -> dict[str, _Space]:
+def _spaces(compared: Compared) -> dict[str, _Space]:
     """The four spaces T, A, V and H; H asks on behalf of the text, so it needs one."""
     spaces: dict[str, _Space] = {
-        m: _Space(F.normalize(features, dim=-1), present[m])
-        for m, features in aligned.means.items()
+        m: _Space(F.normalize(features, dim=-1), compared.present[m])
+        for m, features in compared.means.items()
     }
-    return {**spaces, "h": _Space(F.normalize(aligned.h_first, dim=-1), present.text)}
+    return {**spaces, "h": _Space(F.normalize(compared.h_first, dim=-1), compared.present.text)}
 
 
 def _pair_loss(

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import tomli_w
 import torch
+from safetensors import SafetensorError
 
 from dashfusion_models.checkpoint import Checkpoint, save_checkpoint
 from dashfusion_models.errors import TrainingError
 from dashfusion_training.config import TrainConfig
+from dashfusion_training.processes import ALONE, Team
+from dashfusion_training.watch import UNWATCHED, Watcher
 
-__all__ = ["Position", "Resumable", "Run"]
+__all__ = ["Position", "Resumable", "Run", "SourceMetrics", "write_whole"]
 
 SAVE_EVERY_S = 240.0
+LOG_EVERY = 50  # steps
 STATE = "state.pt"
 
 SourceMetrics = dict[str, dict[str, float | None]]
@@ -48,11 +55,16 @@ class Position:
     loss_sum: float = 0.0
     best_mae: float | None = None
     best_epoch: int | None = None
+    seconds: float = 0.0  # spent in steps and validation, over all sittings
 
-    def after(self, loss: float) -> Position:
+    def after(self, loss: float, seconds: float) -> Position:
         """The position one batch later."""
         return replace(
-            self, batch=self.batch + 1, step=self.step + 1, loss_sum=self.loss_sum + loss
+            self,
+            batch=self.batch + 1,
+            step=self.step + 1,
+            loss_sum=self.loss_sum + loss,
+            seconds=self.seconds + seconds,
         )
 
     def next_epoch(self) -> Position:
@@ -61,53 +73,97 @@ class Position:
 
 
 class Run:
-    """The folder RUN of `train`: config.toml, log.jsonl, best.safetensors, last/, report.json."""
+    """The folder RUN of `train`: config.toml, data.json, log.jsonl, best.safetensors, last/.
 
-    def __init__(self, folder: Path, config: TrainConfig, *, resume: bool) -> None:
-        """Create the folder, or open it again with `resume`.
+    Of several processes the leading one writes; the others keep step.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: TrainConfig,
+        *,
+        resume: bool,
+        data: Mapping[str, Any] | None = None,
+        team: Team = ALONE,
+        watch: Watcher = UNWATCHED,
+    ) -> None:
+        """Create the folder, or open it again with `resume`; `data` says what is trained on.
 
         Raises:
-            TrainingError: it exists and `resume` is off, or it was made with other settings.
+            TrainingError: it exists and `resume` is off, or it was made with other settings or on
+                other data.
         """
-        self.folder = folder
-        self._saved = time.monotonic()
-        text = tomli_w.dumps({k: v for k, v in config.to_dict().items() if v is not None})
-        file = folder / "config.toml"
-        if file.exists():
-            if not resume:
-                raise TrainingError(f"{folder}: holds a training; add --resume or name another")
-            if file.read_text("utf-8") != text:
-                raise TrainingError(f"{folder}: was started with other settings; name another")
-        else:
-            (folder / "last").mkdir(parents=True, exist_ok=True)
-            write_whole(file, text)
+        self.folder, self.team, self.watch = folder, team, watch
+        self._saved = self._looked = time.monotonic()
+        identity = {
+            "config.toml": tomli_w.dumps(
+                {k: v for k, v in config.to_dict().items() if v is not None}
+            ),
+            "data.json": json.dumps(data or {}, indent=1, sort_keys=True),
+        }
+        started = (folder / "config.toml").exists()
+        if started:
+            _require_same(folder, identity, resume=resume)
+        team.wait()  # nobody writes before all have looked
+        if team.leads and not started:
+            with _writing(folder):
+                (folder / "last").mkdir(parents=True, exist_ok=True)
+                for name in ("data.json", "config.toml"):  # the latter says that all is there
+                    write_whole(folder / name, identity[name])
 
     @property
     def best(self) -> Path:
         """The checkpoint with the least validation error so far."""
         return self.folder / "best.safetensors"
 
-    def resume(self, step: Resumable) -> Position:
+    def resume(self, **parts: Resumable) -> Position:
         """Restore what was saved last and return where that was; the start if nothing was."""
         path = self.folder / "last" / STATE
         if not path.exists():
             return Position()
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        step.restore(saved["step"])
+        try:
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError) as error:
+            raise TrainingError(
+                f"{path}: is damaged ({_first_line(error)}); delete it to begin again"
+            ) from error
+        for name, part in parts.items():
+            part.restore(saved[name])
         return Position(**saved["position"])
 
-    def save(self, at: Position, step: Resumable) -> None:
-        """Keep all that resuming needs; the former state stays until the new one is whole."""
+    def save(self, at: Position, **parts: Resumable) -> None:
+        """Keep all that resuming needs; the former state stays until the new one is whole.
+
+        Raises:
+            TrainingError: the disk is full, or the folder cannot be written.
+        """
+        self._saved = time.monotonic()
+        if not self.team.leads:
+            return
+        state = {"position": dataclasses.asdict(at)}
+        state |= {name: part.state() for name, part in parts.items()}
         path = self.folder / "last" / STATE
         beside = path.with_suffix(".part")
-        torch.save({"position": dataclasses.asdict(at), "step": step.state()}, beside)
-        beside.replace(path)
-        self._saved = time.monotonic()
+        with _writing(path, beside):
+            with beside.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
 
-    def save_now_and_then(self, at: Position, step: Resumable) -> None:
+    def save_now_and_then(self, at: Position, **parts: Resumable) -> None:
         """Save if that was not done for some minutes."""
         if time.monotonic() - self._saved > SAVE_EVERY_S:
-            self.save(at, step)
+            self.save(at, **parts)
+
+    def end_step(self, at: Position, loss: float, config: TrainConfig, batches: int) -> Position:
+        """Return the position after one more step, having logged and shown it."""
+        at = at.after(loss, self._seconds())
+        if at.step % LOG_EVERY == 0:
+            self.log(kind="step", epoch=at.epoch, step=at.step, loss=round(loss, 5))
+        self.watch.step(at.epoch, config.epochs, at.batch, batches, loss)
+        return at
 
     def end_epoch(
         self, at: Position, valid: SourceMetrics, checkpoint: Checkpoint, config: TrainConfig
@@ -117,37 +173,90 @@ class Run:
         Best is the least mean over the sources of the validation MAE, from `first_kept_epoch` on;
         a tie goes to the later (code).
         """
-        errors = [m["mae"] for m in valid.values() if m["mae"] is not None]
-        mae = sum(errors) / len(errors)
+        mae = _mean_of("mae", valid)
+        if mae is None:
+            raise TrainingError(f"epoch {at.epoch}: no validation sample; check the split column")
+        if not math.isfinite(mae):
+            raise TrainingError(
+                f"epoch {at.epoch}: validation scores are {mae}; lower the learning rate"
+            )
         kept_from = min(config.first_kept_epoch, config.epochs)
         if at.epoch >= kept_from and (at.best_mae is None or mae <= at.best_mae):
             at = replace(at, best_mae=mae, best_epoch=at.epoch)
-            trained = {"config": config.to_dict(), "epoch": at.epoch, "valid": valid}
-            save_checkpoint(
-                replace(checkpoint, training={**checkpoint.training, **trained}),
-                self.best,
-                half=config.half_weights,
-            )
+            self._keep(checkpoint, at, valid, config)
+        loss = at.loss_sum / max(at.batch, 1)
         self.log(
             kind="epoch",
             epoch=at.epoch,
             step=at.step,
-            train_loss=at.loss_sum / max(at.batch, 1),
+            train_loss=loss,
             valid_mae=mae,
             valid=valid,
             best_epoch=at.best_epoch,
         )
-        return at.next_epoch()
+        best = at.best_epoch == at.epoch
+        self.watch.epoch(at.epoch, loss, mae, _mean_of("corr", valid), best)
+        return replace(at, seconds=at.seconds + self._seconds()).next_epoch()
 
     def log(self, **entry: Any) -> None:
         """Append a line to log.jsonl."""
-        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **entry})
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        if self.team.leads:
+            line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **entry})
+            path = self.folder / "log.jsonl"
+            with _writing(path), path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    def _keep(
+        self, checkpoint: Checkpoint, at: Position, valid: SourceMetrics, config: TrainConfig
+    ) -> None:
+        if self.team.leads:
+            trained = {"config": config.to_dict(), "epoch": at.epoch, "valid": valid}
+            kept = replace(checkpoint, training={**checkpoint.training, **trained})
+            with _writing(self.best):
+                save_checkpoint(kept, self.best, half=config.half_weights)
+
+    def _seconds(self) -> float:
+        """Seconds since the last call."""
+        before, self._looked = self._looked, time.monotonic()
+        return self._looked - before
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_text(text, "utf-8")
-    beside.replace(path)
+    with _writing(path, beside):
+        beside.write_text(text, "utf-8")
+        beside.replace(path)
+
+
+@contextlib.contextmanager
+def _writing(path: Path, beside: Path | None = None) -> Iterator[None]:
+    """Say in one line that a file could not be written, and leave no part of it behind."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{path}: cannot be written ({_first_line(error)}); make room, then add --resume"
+        ) from error
+
+
+def _require_same(folder: Path, identity: Mapping[str, str], *, resume: bool) -> None:
+    if not resume:
+        raise TrainingError(f"{folder}: holds a training; add --resume or name another")
+    for name, what in (("config.toml", "with other settings"), ("data.json", "on other data")):
+        if (folder / name).read_text("utf-8") != identity[name]:
+            raise TrainingError(f"{folder}: was started {what}; name another folder")
+
+
+def _mean_of(metric: str, valid: SourceMetrics) -> float | None:
+    values = [m[metric] for m in valid.values()]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = (getattr(error, "strerror", None) or str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import DataError
 from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
-from dashfusion_models.records import Progress
+from dashfusion_models.records import FeatureSpec, Modality, Progress
 from dashfusion_models.store import Store
 from dashfusion_models.weights import cache_folder
+from dashfusion_training.benchmarks import BENCHMARKS
 from dashfusion_training.manifest import extract_manifest, read_manifest
 
-__all__ = ["extract_to", "open_sources"]
+__all__ = ["extract_to", "feature_specs", "open_sources"]
 
 Warn = Callable[[str], None]
 Report = Callable[[Progress], None]
@@ -30,20 +31,24 @@ def open_sources(
     engines: Engines,
     report: Report,
     warn: Warn,
+    data_root: Path = Path("data"),
 ) -> dict[str, Store]:
     """Open each data set under its own name, the file's or folder's.
 
-    A manifest is extracted first, into the cache, where the same manifest finds it again.
+    The name of a benchmark stands for the store of that name under `data_root`. A manifest is
+    extracted first, into the cache, where the same manifest finds it again.
 
     Raises:
-        DataError: a data set is neither, two have one name, or their features differ.
+        DataError: a data set is none of these, or two have one name.
     """
     stores: dict[str, Store] = {}
     for dataset in datasets:
         name = dataset.stem
         if name in stores:
             raise DataError(f"{dataset}: another data set is called {name} too; rename one")
-        if (dataset / "store.json").is_file():
+        if str(dataset) in BENCHMARKS and not (dataset / "store.json").is_file():
+            stores[name] = _prepared(name, data_root)
+        elif (dataset / "store.json").is_file():
             stores[name] = Store(dataset)
         elif dataset.is_file():
             folder = cache_folder() / "stores" / f"{name}-{_key(dataset, media_root)}"
@@ -51,12 +56,41 @@ def open_sources(
                 dataset, folder, media_root=media_root, engines=engines, report=report, warn=warn
             )
         else:
-            raise DataError(f"{dataset}: is neither a store nor a manifest; see `extract --help`")
-    first = next(iter(stores.values()))
-    for name, store in stores.items():
-        if (store.audio, store.vision) != (first.audio, first.vision):
-            raise DataError(f"{name}: has other features than {next(iter(stores))}; extract again")
+            known = ", ".join(BENCHMARKS)
+            raise DataError(
+                f"{dataset}: is neither a store nor a manifest nor one of {known}; "
+                "see `extract --help` and `data prepare --help`"
+            )
     return stores
+
+
+def feature_specs(
+    stores: Mapping[str, Store], modalities: Collection[Modality]
+) -> tuple[FeatureSpec, FeatureSpec]:
+    """The audio and the vision features that a network for all of `stores` reads.
+
+    A store without a sample of a modality, or a modality that is not used, has no say.
+
+    Raises:
+        DataError: two stores hold different features of one modality.
+    """
+    specs: list[FeatureSpec] = []
+    frames: tuple[Modality, ...] = ("audio", "vision")
+    for modality in frames:
+        holders = {
+            name: store
+            for name, store in stores.items()
+            if modality in modalities and any(getattr(row, modality) for row in store.rows)
+        }
+        first = next(iter(holders or stores))
+        spec: FeatureSpec = getattr(stores[first], modality)
+        for name, store in holders.items():
+            if getattr(store, modality) != spec:
+                raise DataError(
+                    f"{name}: has other {modality} features than {first}; extract it again"
+                )
+        specs.append(spec)
+    return specs[0], specs[1]
 
 
 def extract_to(
@@ -75,6 +109,17 @@ def extract_to(
     for warning in warnings:
         warn(f"{manifest}: {warning}")
     return store
+
+
+def _prepared(name: str, data_root: Path) -> Store:
+    """The store of a benchmark."""
+    folder = data_root / name
+    if not (folder / "store.json").is_file():
+        raise DataError(
+            f"{name}: no store at {folder}; make it with `dashfusion data prepare {name} FILE "
+            f"--output {folder}`, or give --data-root"
+        )
+    return Store(folder)
 
 
 def _key(manifest: Path, media_root: Path | None) -> str:

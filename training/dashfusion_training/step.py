@@ -5,31 +5,57 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import TrainingError
-from dashfusion_models.records import Features
+from dashfusion_models.network.sequence import Batch
 from dashfusion_training.augment import augmented
 from dashfusion_training.config import TrainConfig
+from dashfusion_training.datasets import Lesson
+from dashfusion_training.objective import Companions, ContrastiveConfig, Objective
+from dashfusion_training.processes import ALONE, Team
 
 __all__ = ["Step"]
 
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 class Step:
-    """Callable: learns from one batch and returns its loss."""
+    """Callable: learns from one lesson and returns its loss.
+
+    Mixed precision and several processes live here, not in the loop.
+    """
 
     def __init__(
-        self, checkpoint: Checkpoint, config: TrainConfig, *, batches: int, device: torch.device
+        self,
+        checkpoint: Checkpoint,
+        config: TrainConfig,
+        *,
+        batches: int,
+        device: torch.device,
+        team: Team = ALONE,
     ) -> None:
         """Prepare the network for training on `device`; `batches` is the number in an epoch."""
         self._network = checkpoint.network.to(device).train()
         self._collate = checkpoint.collate
-        self._loss = F.mse_loss if config.loss == "mse" else F.l1_loss
-        self._device = device
-        self._noise, self._drop = config.frame_noise, config.frame_drop
+        self._config, self._device, self._team = config, device, team
+        objective = Objective(
+            self._network,
+            _contrastive(config),
+            prediction=F.mse_loss if config.loss == "mse" else F.l1_loss,
+            autocast=PRECISIONS[config.precision],
+        )
+        # Which parameters a lesson needs depends on what its samples lack.
+        self._objective: nn.Module = (
+            DistributedDataParallel(objective, find_unused_parameters=True, broadcast_buffers=False)
+            if team.world > 1
+            else objective
+        )
         # Adam (paper), as AdamW (ours); betas are Adam's own.
         self._optimizer = torch.optim.AdamW(_groups(self._network, config), fused=True)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -38,27 +64,44 @@ class Step:
                 warm_up=round(config.warmup_epochs * batches), total=config.epochs * batches
             ),
         )
-        torch.manual_seed(config.seed)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
 
-    def __call__(self, features: list[Features], labels: list[float]) -> float:
-        """Learn from one batch.
+    def __call__(self, lesson: Lesson) -> float:
+        """Learn from one lesson.
 
         Raises:
             TrainingError: the loss is not a finite number; nothing was changed.
         """
-        label = torch.tensor(labels, device=self._device)
-        batch = augmented(self._collate(features), noise=self._noise, drop=self._drop)
-        loss = self._loss(self._network(batch.to(self._device)), label)
-        value = float(loss.detach())
+        number = self._schedule.last_epoch
+        # Dropout is drawn from the step's own seed, so that no generator's state must be kept.
+        seed = np.random.SeedSequence([self._config.seed, number, self._team.rank])
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        loss = self._objective(*self._prepared(lesson)) * lesson.share
+        value = self._team.mean(float(loss.detach()))
         if not math.isfinite(value):
-            raise TrainingError(
-                f"step {self._schedule.last_epoch}: the loss is {value}; lower the learning rate"
-            )
+            raise TrainingError(f"step {number}: the loss is {value}; lower the learning rate")
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
+        self._scaler.scale(loss).backward()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._schedule.step()
         return value
+
+    def _prepared(self, lesson: Lesson) -> tuple[Batch, Companions, torch.Tensor]:
+        """The batch on the device, and where anchors and companions stand in it."""
+        config, device = self._config, self._device
+        batch = augmented(
+            self._collate(lesson.features), noise=config.frame_noise, drop=config.frame_drop
+        )
+        six = lesson.companions
+        drawn = np.full((len(lesson.anchors), 6), -1) if six is None else six
+        rows = torch.from_numpy(drawn).to(device)
+        companions = Companions(
+            anchors=torch.from_numpy(lesson.anchors).to(device),
+            positives=rows[:, :2],
+            negatives=rows[:, 2:],
+        )
+        return batch.to(device), companions, torch.from_numpy(lesson.labels).to(device)
 
     def state(self) -> dict[str, Any]:
         """Everything that going on later needs."""
@@ -66,8 +109,7 @@ class Step:
             "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
-            "random": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "scaler": self._scaler.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -75,9 +117,7 @@ class Step:
         self._network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
-        torch.set_rng_state(state["random"])
-        if state["cuda"]:
-            torch.cuda.set_rng_state_all(state["cuda"])
+        self._scaler.load_state_dict(state["scaler"])
 
 
 class WarmUpThenFall:
@@ -94,14 +134,28 @@ class WarmUpThenFall:
         return max(0.0, (self.total - step) / max(1, self.total - self.warm_up))
 
 
+def _contrastive(config: TrainConfig) -> ContrastiveConfig:
+    return ContrastiveConfig(
+        weight=config.contrastive_weight,
+        temperature=config.temperature,
+        semantic_negatives=config.semantic_negatives,  # type: ignore[arg-type]
+        reduction=config.contrastive_reduction,  # type: ignore[arg-type]
+    )
+
+
 def _groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Parameters by learning rate and by weight decay, which biases and norms are spared (ours)."""
+    """Parameters by learning rate and by weight decay."""
     slow = config.learning_rate if config.text_learning_rate is None else config.text_learning_rate
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
-        rate = slow if name.startswith("text_encoder.bert.") else config.learning_rate
-        decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        pretrained = name.startswith("text_encoder.bert.")
+        spared = (
+            parameter.ndim < 2
+            if config.decay_spares == "norms-and-biases"
+            else pretrained and "LayerNorm" in name
+        )
+        rate = slow if pretrained else config.learning_rate
+        groups.setdefault((rate, 0.0 if spared else config.weight_decay), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "weight_decay": decay}
         for (rate, decay), parameters in groups.items()

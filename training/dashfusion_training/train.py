@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint
+from dashfusion_models.digest import sha256_of
+from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
 from dashfusion_models.weights import locate
 from dashfusion_training.build import new_checkpoint
-from dashfusion_training.config import TrainConfig
-from dashfusion_training.datasets import Dataset, count_batches, load_dataset
+from dashfusion_training.config import TrainConfig, changed
+from dashfusion_training.curves import write_curves, write_curves_of_seeds
+from dashfusion_training.datasets import Dataset, load_dataset
+from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.loop import Splits, fit
-from dashfusion_training.run import Position, Run, write_whole
+from dashfusion_training.processes import ALONE, Team
+from dashfusion_training.report import Trained, environment, write_report
+from dashfusion_training.run import Run
+from dashfusion_training.sources import feature_specs
+from dashfusion_training.watch import UNWATCHED, Watcher
 
-__all__ = ["Training", "train"]
+__all__ = ["Training", "train", "train_seeds"]
 
-LOG_EVERY = 50  # steps
-PACKAGES = ("dashfusion", "torch", "transformers", "librosa", "mediapipe", "numpy")
+FIRST_SEED = 1111  # of several (METHOD: the paper gives neither seeds nor deviations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,37 +41,82 @@ class Training:
     resume: bool
     device: torch.device
     offline: bool = False
+    team: Team = ALONE
+    watch: Watcher = UNWATCHED
 
 
-def train(
-    training: Training,
-    *,
-    report: Callable[[Position, float, int], None] = lambda at, loss, batches: None,
-) -> Path:
+def train(training: Training) -> Path:
     """Train, or go on; return the best checkpoint.
-
-    `report` is told the position, the loss and the number of batches in an epoch, every step.
 
     Raises:
         DataError: labels or splits that cannot be used.
         TrainingError: the folder holds another training, or the loss is no longer a number.
         WeightsError: the text encoder is missing.
     """
-    config = training.config
+    data = _data(training.stores)
+    trained = _train(training, data)
+    if training.team.leads:
+        write_report(training.output, [trained], data, training.device)
+        write_curves(training.output / "log.jsonl", training.output / "curves.svg")
+    training.team.wait()
+    return training.output / "best.safetensors"
+
+
+def train_seeds(training: Training, count: int) -> list[Path]:
+    """Train with the seeds 1111, 1112, … in the folders seed-1111, …; return the checkpoints.
+
+    The folder above holds the report on all of them: means and standard deviations (n - 1).
+
+    Raises:
+        As `train`.
+    """
+    data = _data(training.stores)
+    runs: dict[int, Path] = {}
+    trained: list[Trained] = []
+    for number, seed in enumerate(range(FIRST_SEED, FIRST_SEED + count), start=1):
+        training.watch.seed(number, count, seed)
+        runs[seed] = training.output / f"seed-{seed}"
+        again = training.resume and (runs[seed] / "config.toml").exists()
+        config = changed(training.config, {"seed": seed})
+        one = replace(training, config=config, output=runs[seed], resume=again)
+        trained.append(_train(one, data))
+        if training.team.leads:
+            write_report(one.output, trained[-1:], data, training.device)
+            write_curves(one.output / "log.jsonl", one.output / "curves.svg")
+    if training.team.leads:
+        write_report(training.output, trained, data, training.device)
+        write_curves_of_seeds(runs, training.output / "curves.svg")
+    training.team.wait()
+    return [folder / "best.safetensors" for folder in runs.values()]
+
+
+def _train(training: Training, data: Mapping[str, Any]) -> Trained:
+    config, team = training.config, training.team
     splits = _splits(training)
-    run = Run(training.output, config, resume=training.resume)
-    checkpoint = _new(training, splits)
-    batches = count_batches(splits.train, config)
-
-    def follow(at: Position, loss: float) -> None:
-        if at.step % LOG_EVERY == 0:
-            run.log(kind="step", epoch=at.epoch, step=at.step, loss=round(loss, 5))
-        report(at, loss, batches)
-
-    run.log(kind="start", environment=_environment(training.device))
-    at = fit(checkpoint, splits, config, run, device=training.device, report=follow)
-    write_whole(training.output / "report.json", json.dumps(_report(training, at), indent=1))
-    return run.best
+    encoder = Path(config.text_encoder)
+    if not encoder.is_dir():
+        encoder = locate(config.text_encoder, offline=training.offline)
+    text = {"name": config.text_encoder, "sha256": sha256_of(encoder / "model.safetensors")}
+    identity = {"data": data, "text_encoder": text}
+    run = Run(
+        training.output,
+        config,
+        resume=training.resume,
+        data=identity,
+        team=team,
+        watch=training.watch,
+    )
+    checkpoint = _new(training, splits, encoder)
+    run.log(kind="start", environment=environment(training.device), processes=team.world)
+    at = fit(
+        replace(checkpoint, training=identity),
+        splits,
+        config,
+        run,
+        device=training.device,
+        team=team,
+    )
+    return Trained(config=config, at=at, test=_tested(training, run.best) if team.leads else {})
 
 
 def _splits(training: Training) -> Splits:
@@ -82,46 +130,39 @@ def _splits(training: Training) -> Splits:
     return Splits(train=load_dataset(stores, "train", config), valid=valid)
 
 
-def _new(training: Training, splits: Splits) -> Checkpoint:
-    config = training.config
-    encoder = Path(config.text_encoder)
-    if not encoder.is_dir():
-        encoder = locate(config.text_encoder, offline=training.offline)
-    store = next(iter(training.stores.values()))
-    checkpoint = new_checkpoint(
-        config, encoder, splits.train, audio=store.audio, vision=store.vision
+def _new(training: Training, splits: Splits, encoder: Path) -> Checkpoint:
+    audio, vision = feature_specs(training.stores, _modalities(training.config))
+    return new_checkpoint(training.config, encoder, splits.train, audio=audio, vision=vision)
+
+
+def _tested(training: Training, best: Path) -> dict[str, Mapping[str, float | None]]:
+    """The metrics of the best checkpoint on each test split that there is."""
+    stores = {
+        name: store
+        for name, store in training.stores.items()
+        if any(row.split == "test" for row in store.rows)
+    }
+    reports = evaluate_stores(
+        best,
+        stores,
+        split="test",
+        modalities=_modalities(training.config),
+        classes=None,
+        device=training.device,
     )
-    return replace(checkpoint, training={"data": _data(training)})
+    return {report.dataset: report.metrics for report in reports}
 
 
-def _data(training: Training) -> dict[str, dict[str, int]]:
-    """How many samples each source has in each split."""
-    counted: dict[str, dict[str, int]] = {}
-    for name, store in training.stores.items():
-        counted[name] = {}
+def _modalities(config: TrainConfig) -> tuple[Modality, ...]:
+    return tuple(m for m in MODALITIES if m in config.modalities)
+
+
+def _data(stores: Mapping[str, Store]) -> dict[str, Any]:
+    """How many samples each source has in each split, and the digest of its content."""
+    counted: dict[str, Any] = {}
+    for name, store in stores.items():
+        splits: dict[str, int] = {}
         for row in store.rows:
-            counted[name][row.split] = counted[name].get(row.split, 0) + 1
+            splits[row.split] = splits.get(row.split, 0) + 1
+        counted[name] = {"samples": splits, "digest": store.digest()}
     return counted
-
-
-def _environment(device: torch.device) -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
-    }
-
-
-def _report(training: Training, at: Position) -> dict[str, Any]:
-    return {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        "config": training.config.to_dict(),
-        "data": _data(training),
-        "seed": training.config.seed,
-        "steps": at.step,
-        "best_epoch": at.best_epoch,
-        "best_valid_mae": at.best_mae,
-        "environment": _environment(training.device),
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dashfusion_models.network.alignment import TemporalAlignment
@@ -34,6 +34,14 @@ class Aligned:
     def h_first(self) -> Float[Tensor, "b d"]:
         """H̄, the first token of H (paper, figure 2)."""
         return self.h.first
+
+    def rows(self, index: Int[Tensor, " n"]) -> Aligned:
+        """Some samples, each stream cut to the longest among them."""
+        return Aligned(
+            streams=self.streams.map(lambda x: x.rows(index)),
+            h=self.h.rows(index),
+            means=self.means.map(lambda mean: mean[index]),
+        )
 
 
 class DashFusion(nn.Module):

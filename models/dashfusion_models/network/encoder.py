@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor, nn
 
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.network.attention import TransformerLayer
+from dashfusion_models.network.lengths import length_groups
 from dashfusion_models.network.sequence import Sequence
 
 __all__ = ["FrameEncoder"]
+
+FEWEST_STEPS = 1024  # of a group that is encoded together
 
 
 class FrameEncoder(nn.Module):
@@ -50,9 +55,21 @@ class FrameEncoder(nn.Module):
         Raises:
             ConfigError: a sequence is longer than the positions that were learned.
         """
-        b, t, _ = frames.values.shape
+        t = frames.values.shape[1]
         if t > self.steps:
             raise ConfigError(f"frames: {t} steps; this network reads at most {self.steps}")
+        lengths = _lengths(frames.real)
+        groups = length_groups(lengths, fewest=FEWEST_STEPS)
+        if len(groups) == 1:
+            return self._encode(frames)
+        # Like lengths together: padding costs attention its square.
+        parts = [self._encode(frames.rows(_to(group, frames))).values for group in groups]
+        longer = [F.pad(part, (0, 0, 0, t + 1 - part.shape[1])) for part in parts]
+        place = _to(np.argsort(np.concatenate(groups)), frames)
+        return Sequence(values=torch.cat(longer)[place], real=_with_cls(frames.real))
+
+    def _encode(self, frames: Sequence) -> Sequence:
+        b, t, _ = frames.values.shape
         cls = self.cls.expand(b, 1, -1)
         x = torch.cat([cls, self.map(frames.values)], dim=1) + self.positions[: t + 1]
         tokens = Sequence(values=self.dropout(x), real=_with_cls(frames.real))
@@ -60,6 +77,16 @@ class FrameEncoder(nn.Module):
             tokens = layer(tokens)
         normed: Float[Tensor, "b t1 d"] = self.norm(tokens.values)
         return Sequence(values=normed, real=tokens.real)
+
+
+def _to(index: Int64[np.ndarray, " n"], frames: Sequence) -> Int[Tensor, " n"]:
+    return torch.from_numpy(index).to(frames.values.device)
+
+
+def _lengths(real: Bool[Tensor, "b t"]) -> Int[np.ndarray, " b"]:
+    """Steps of each sequence up to its last real one."""
+    place = torch.arange(1, real.shape[1] + 1, device=real.device)
+    return np.asarray((real * place).amax(dim=1).cpu().numpy())
 
 
 def _with_cls(real: Bool[Tensor, "b t"]) -> Bool[Tensor, "b t1"]:

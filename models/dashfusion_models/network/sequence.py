@@ -67,6 +67,15 @@ class Batch:
         """Number of samples."""
         return len(self.present.text)
 
+    def rows(self, index: Int[Tensor, " n"]) -> Batch:
+        """Some samples, each modality cut to the longest among them."""
+        return Batch(
+            text=self.text.rows(index),
+            audio=self.audio.rows(index),
+            vision=self.vision.rows(index),
+            present=self.present.map(lambda here: here[index]),
+        )
+
     def without(self, *modalities: Modality) -> Batch:
         """The same samples with some modalities marked as absent."""
         gone = {m: torch.zeros_like(self.present[m]) for m in modalities}

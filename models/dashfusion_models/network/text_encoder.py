@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from dashfusion_models.errors import ConfigError
+from dashfusion_models.network.lengths import pack
 from dashfusion_models.network.sequence import Sequence, Tokens
 
 __all__ = ["TextEncoder"]
@@ -38,6 +40,8 @@ class TextEncoder(nn.Module):
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"text encoder: {error}; give a BERT-like model") from error
+        # Of BERT it is known that the positions can be told; its relatives count their own way.
+        self.packs = encoder.model_type == "bert"
         self.project = nn.Sequential(
             nn.Linear(encoder.hidden_size, width, bias=False),
             nn.GELU(),
@@ -48,7 +52,23 @@ class TextEncoder(nn.Module):
 
     def forward(self, tokens: Tokens) -> Sequence:
         """Encode `b` texts; the mask stays."""
+        values = self._packed(tokens) if self.packs else self._padded(tokens)
+        return Sequence(values=values, real=tokens.real)
+
+    def _padded(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
         hidden = self.bert(
             input_ids=tokens.ids, attention_mask=tokens.real.long()
         ).last_hidden_state
-        return Sequence(values=self.project(hidden), real=tokens.real)
+        projected: Tensor = self.project(hidden)
+        return projected
+
+    def _packed(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
+        """The same, several texts in one row: texts are short and of many lengths."""
+        packed = pack(tokens)
+        hidden = self.bert(
+            input_ids=packed.ids,
+            position_ids=packed.positions,
+            attention_mask=packed.together[:, None],
+        ).last_hidden_state
+        projected: Tensor = self.project(hidden)
+        return projected[packed.rows, packed.columns]

@@ -1,0 +1,123 @@
+"""`dashfusion data`: the benchmarks' official feature files, and the stores made of them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dashfusion_cli import options as opt
+from dashfusion_cli.messages import say_warning
+from dashfusion_cli.output import Output
+from dashfusion_cli.progress import show_progress
+from dashfusion_cli.session import session_of
+from dashfusion_cli.settings import setting
+
+__all__ = ["register"]
+
+
+class Name(StrEnum):
+    """The benchmarks by name."""
+
+    mosi = "mosi"
+    mosei = "mosei"
+    sims = "sims"
+
+
+_Benchmark = Annotated[Name, typer.Argument(help="Whose file it is.")]
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="The official feature file (.pkl).")]
+_StoreFolder = Annotated[
+    Path, setting("--output", "-o", metavar="STORE", help="The folder to make.")
+]
+_Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store's folder.")]
+_StoreOrFile = Annotated[
+    Path, typer.Argument(metavar="STORE|FILE", help="A prepared store, or an official file.")
+]
+_Form = Annotated[opt.TableOrJson, setting("--format", help="The form of the result.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    usual = "dashfusion data prepare mosi unaligned_50.pkl --output data/mosi"
+    data = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        help="Prepare the benchmarks' official feature files, look into stores, verify both.",
+        epilog=opt.example(usual),
+    )
+    for name, command, line in (
+        ("prepare", prepare, usual),
+        ("info", info, "dashfusion data info data/mosi"),
+        ("verify", verify, "dashfusion data verify unaligned_50.pkl"),
+    ):
+        data.command(name, no_args_is_help=True, epilog=opt.example(line))(command)
+    app.add_typer(data, name="data")
+
+
+def prepare(
+    context: typer.Context,
+    benchmark: _Benchmark,
+    file: _File,
+    output: _StoreFolder,
+    format: _Form = opt.TableOrJson.table,
+    config: opt.Config = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Turn a benchmark's official feature file into a store to train on.
+
+    The file is read without running anything of it. Other sizes than in the paper's table I, and a
+    SHA-256 that is not the published one, are warnings.
+    """
+    from dashfusion_cli.render.data import prepared_bytes
+    from dashfusion_training import benchmarks, official
+
+    session = session_of(context)
+    with show_progress(session) as board:
+        found = official.prepare(benchmarks.benchmark(benchmark.value), file, output, board)
+    for warning in found.warnings:
+        say_warning(f"{file}: {warning}", session)
+    with Output(None) as out:
+        out.write(prepared_bytes(found, format.value, out))
+
+
+def info(
+    context: typer.Context,
+    store: _Store,
+    format: _Form = opt.TableOrJson.table,
+    output: opt.OutputFile = None,
+    force: opt.Force = False,
+    config: opt.Config = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Say what a store holds: samples of each split, labels, features, where it comes from."""
+    from dashfusion_cli.render.data import facts_bytes
+    from dashfusion_training.store_facts import describe
+
+    with Output(output, force=force) as out:
+        out.write(facts_bytes(describe(store), format.value, out))
+
+
+def verify(
+    context: typer.Context,
+    path: _StoreOrFile,
+    format: _Form = opt.TableOrJson.table,
+    output: opt.OutputFile = None,
+    force: opt.Force = False,
+    config: opt.Config = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Read a store or a file from end to end and compare its SHA-256.
+
+    A store is compared with what was recorded when it was prepared, shard by shard; a file with the
+    published files of the benchmarks. Whatever differs, or is unknown, ends with exit code 1.
+    """
+    from dashfusion_cli.render.data import verified_bytes
+    from dashfusion_training.store_facts import verify
+
+    with Output(output, force=force) as out:
+        with show_progress(session_of(context)) as board:
+            found = verify(path, board)
+        out.write(verified_bytes(found, format.value, out))

@@ -1,0 +1,129 @@
+"""`eval --missing` and what `eval` takes for granted, as a user types it."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashfusion_models.store import StoreWriter
+from tests.training.tiny import AUDIO, VISION, planted_sample, write_tiny_encoder
+from tests.training.untrained import write_untrained
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stores") / "planted"
+    with StoreWriter(folder, audio=AUDIO, vision=VISION) as writer:
+        for k in range(20):
+            writer.add(*planted_sample(k, "test"))
+    return folder
+
+
+@pytest.fixture
+def asked(store: Path, encoder: Path, tmp_path: Path) -> tuple[object, ...]:
+    checkpoint = write_untrained(tmp_path, encoder)
+    return ("eval", "--checkpoint", checkpoint, "--dataset", store, "--device", "cpu")
+
+
+def test_random_in_every_form(command: Command, asked: tuple[object, ...]) -> None:
+    done = command(*asked, "--missing", "random", "--format", "json")
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    rows = report["missing"]["rows"]
+    assert [row["rate"] for row in rows] == [k / 10 for k in range(10)]
+    complete = json.loads(command(*asked, "--format", "json").out)
+    assert rows[0]["metrics"] == complete["metrics"]
+    assert report.keys() == complete.keys() | {"missing"}
+
+    lines = command(*asked, "--missing", "random").out.splitlines()
+    assert "steps lost at random (mean of mask seeds 1111, 1112, 1113)" in lines[0]
+    assert lines[1].split() == ["rate", *report["metrics"]]
+    assert [line.split()[0] for line in lines[2:]] == [f"{k / 10:.1f}" for k in range(10)] + [
+        "mean"
+    ]
+    assert lines[-1].split()[1] == f"{report['metrics']['mae']:.4f}"
+    assert len({len(line) for line in lines[1:]}) == 1  # aligned
+
+    done = command(*asked, "--missing", "random", "--format", "csv")
+    cells = list(csv.DictReader(io.StringIO(done.out)))
+    assert len(cells) == 11 * len(report["metrics"])
+    found = {(cell["rate"], cell["metric"]): cell["value"] for cell in cells}
+    assert found["0.4", "mae"] == f"{rows[4]['metrics']['mae']:.6f}"
+    assert found["mean", "corr"] == f"{report['metrics']['corr']:.6f}"
+
+
+def test_subsets_name_their_modalities(command: Command, asked: tuple[object, ...]) -> None:
+    report = json.loads(command(*asked, "--missing", "subsets", "--format", "json").out)
+    names = ["+".join(row["modalities"]) for row in report["missing"]["rows"]]
+    lines = command(*asked, "--missing", "subsets").out.splitlines()
+    assert lines[1].split() == list(report["metrics"])
+    assert [line.split()[0] for line in lines[2:]] == [*names, "mean"]
+    done = command(*asked, "--missing", "subsets", "--format", "csv")
+    cells = list(csv.DictReader(io.StringIO(done.out)))
+    assert list(dict.fromkeys(cell["modalities"] for cell in cells)) == [*names, "mean"]
+
+
+def test_two_data_sets_follow_each_other(
+    command: Command, asked: tuple[object, ...], store: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(store, again)
+    done = command(*asked, "--dataset", again, "--missing", "subsets", "--format", "csv")
+    cells = list(csv.DictReader(io.StringIO(done.out)))
+    assert list(dict.fromkeys(cell["dataset"] for cell in cells)) == ["planted", "again"]
+    done = command(*asked, "--dataset", again, "--missing", "subsets", "--format", "json")
+    first, second = map(json.loads, done.out.splitlines())
+    assert first["metrics"] == second["metrics"]
+
+
+@pytest.mark.parametrize(
+    "other", [("--predictions", "scores.csv"), ("--modalities", "text"), ("--missing", "some")]
+)
+def test_what_does_not_go_together_is_wrong_usage(
+    command: Command, asked: tuple[object, ...], tmp_path: Path, other: tuple[str, str]
+) -> None:
+    done = command(*asked, "--missing", "random", *other)
+    assert (done.code, done.out) == (2, "")
+    if other[1] != "some":
+        assert f"--missing: does not go with {other[0]}" in done.err
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_the_modalities_are_the_checkpoints_own(
+    command: Command, store: Path, encoder: Path, tmp_path: Path
+) -> None:
+    training = {"config": {"modalities": ["text", "audio"]}}
+    checkpoint = write_untrained(tmp_path, encoder, training=training)
+    asked = ("eval", "--checkpoint", checkpoint, "--dataset", store, "--format", "json")
+    report = json.loads(command(*asked).out)
+    assert report["modalities"] == ["text", "audio"]
+    less = json.loads(command(*asked, "--modalities", "audio").out)
+    assert less["modalities"] == ["audio"]
+    done = command(*asked, "--modalities", "text,vision")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "was not trained with vision; give --modalities text,audio" in done.err
+
+
+def test_a_benchmark_is_found_by_its_name(
+    command: Command, asked: tuple[object, ...], store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(store, tmp_path / "stores" / "mosi")
+    named = [*asked[:4], "mosi", *asked[5:], "--format", "json"]
+    done = command(*named, "--data-root", tmp_path / "stores")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["dataset"] == "mosi"
+    done = command(*named)
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "mosi: no store at" in done.err

@@ -1,0 +1,114 @@
+"""report.json of a training: what came out, and everything needed to get it again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dashfusion_training.config import TrainConfig
+from dashfusion_training.run import Position, write_whole
+
+__all__ = ["Trained", "environment", "write_report"]
+
+SCHEMA = "dashfusion/training/1"
+PACKAGES = ("dashfusion", "torch", "transformers", "librosa", "mediapipe", "numpy")
+
+Metrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: its settings, where it ended, and the metrics of each test split."""
+
+    config: TrainConfig
+    at: Position
+    test: Mapping[str, Metrics]
+
+    @property
+    def metrics(self) -> Metrics:
+        """Those of the first data set that has a test split."""
+        return next(iter(self.test.values()), {})
+
+
+def write_report(
+    folder: Path, trained: Sequence[Trained], data: Mapping[str, Any], device: torch.device
+) -> None:
+    """Write `folder`/report.json on one seed or several; the settings are those of the first."""
+    report = {
+        "schema": SCHEMA,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "config": trained[0].config.to_dict(),
+        "data": dict(data),
+        "seeds": [_of_seed(one) for one in trained],
+        **_summary([one.metrics for one in trained]),
+        "environment": environment(device),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "report.json", json.dumps(report, indent=1, allow_nan=False))
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """The machine, the packages and the state of the source that ran."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "threads": torch.get_num_threads(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "git": _git(Path(__file__).parent),
+    }
+
+
+def _of_seed(one: Trained) -> dict[str, Any]:
+    return {
+        "seed": one.config.seed,
+        "metrics": dict(one.metrics),
+        "test": {name: dict(metrics) for name, metrics in one.test.items()},
+        "best_epoch": one.at.best_epoch,
+        "best_valid_mae": one.at.best_mae,
+        "steps": one.at.step,
+        "seconds": round(one.at.seconds, 1),
+    }
+
+
+def _summary(metrics: Sequence[Metrics]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation (n - 1); None where a seed has no value, or there is one seed."""
+    mean: dict[str, float | None] = {}
+    std: dict[str, float | None] = {}
+    for name in metrics[0]:
+        values = [m[name] for m in metrics]
+        known = [value for value in values if value is not None]
+        whole = len(known) == len(values)
+        mean[name] = statistics.fmean(known) if whole else None
+        std[name] = statistics.stdev(known) if whole and len(known) > 1 else None
+    return {"mean": mean, "std": std}
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """The commit that the package lies in, and whether it was changed; None outside of git."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+
+    def ask(*words: str) -> str | None:
+        done = subprocess.run(
+            [git, "-C", str(folder), *words], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # An installed package may lie inside a repository that is not ours and ignores it.
+    if ask("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None
+    return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}

@@ -1,0 +1,80 @@
+"""The neighbours of every training sample, looked for anew now and then while training goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from dashfusion_models.checkpoint import Checkpoint
+from dashfusion_training.config import TrainConfig
+from dashfusion_training.datasets import Dataset
+from dashfusion_training.neighbours import Neighbours, classes_of, find_neighbours
+from dashfusion_training.predict import in_batches
+from dashfusion_training.processes import Team
+
+__all__ = ["Retrieval", "embed"]
+
+
+class Retrieval:
+    """Holds the neighbours that companions are drawn from; None where none are drawn."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        samples: Dataset,
+        config: TrainConfig,
+        *,
+        device: torch.device,
+        team: Team,
+    ) -> None:
+        """Look at `samples` with the network of `checkpoint`, on `device`."""
+        self.neighbours: Neighbours | None = None
+        self._checkpoint, self._samples, self._config = checkpoint, samples, config
+        self._device, self._team = device, team
+        labels = np.array([sample.label for sample in samples])
+        self._classes = classes_of(labels, config.retrieval_classes)
+
+    def refresh(self, epoch: int) -> None:
+        """Search with the network as it is now, before epochs 1, 3, 5, … (code)."""
+        if not self._config.contrastive_weight or (epoch - 1) % self._config.retrieve_every:
+            return
+        vectors = embed(self._checkpoint, self._team.part(self._samples), device=self._device)
+        everyone = self._team.gather(vectors, len(self._samples))
+        self.neighbours = find_neighbours(
+            torch.from_numpy(everyone).to(self._device), self._classes
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that going on later needs."""
+        if self.neighbours is None:
+            return {}
+        return {k: torch.from_numpy(v).int() for k, v in vars(self.neighbours).items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what `state` returned."""
+        kept = {k: v.long().numpy() for k, v in state.items()}
+        self.neighbours = Neighbours(**kept) if kept else None
+
+
+def embed(
+    checkpoint: Checkpoint, samples: Dataset, *, device: torch.device
+) -> Float32[np.ndarray, "n three_d"]:
+    """X̄_t, X̄_a, X̄_v of each sample side by side, 0 where a modality is absent (paper III-D).
+
+    In evaluation mode; the network is left in the mode that it was in.
+    """
+    network = checkpoint.network
+    vectors = np.zeros((len(samples), 3 * network.config.width), np.float32)
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        for chosen, on_cpu in in_batches(checkpoint.collate, samples):
+            batch = on_cpu.to(device)
+            means = network.align(network.encode(batch), batch.present).means
+            parts = [x * batch.present[m].unsqueeze(-1) for m, x in means.items()]
+            vectors[chosen] = torch.cat(parts, dim=1).float().cpu().numpy()
+    network.train(was_training)
+    return vectors

@@ -1,0 +1,49 @@
+"""Who looks on while a training goes: the command line's live table, or nobody."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+__all__ = ["UNWATCHED", "Watcher"]
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """Is told what happened, in order."""
+
+    def seed(self, number: int, of: int, seed: int) -> None:
+        """The `number`th of several trainings begins."""
+        ...
+
+    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
+        """A batch of an epoch was learned."""
+        ...
+
+    def epoch(
+        self,
+        epoch: int,
+        train_loss: float,
+        valid_mae: float,
+        valid_corr: float | None,
+        best: bool,
+    ) -> None:
+        """An epoch was validated; `best` if it is the best so far."""
+        ...
+
+
+class _Nobody:
+    def seed(self, number: int, of: int, seed: int) -> None: ...
+
+    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None: ...
+
+    def epoch(
+        self,
+        epoch: int,
+        train_loss: float,
+        valid_mae: float,
+        valid_corr: float | None,
+        best: bool,
+    ) -> None: ...
+
+
+UNWATCHED: Watcher = _Nobody()
