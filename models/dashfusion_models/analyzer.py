@@ -152,7 +152,7 @@ class Analyzer:
             readable=frozenset(self._checkpoint.languages),
             transcript=read_transcript(options.transcript) if options.transcript else None,
             rule=SegmentRule.parse(options.segments),
-            modalities=frozenset(MODALITIES) - options.without,
+            modalities=frozenset(self._checkpoint.modalities) - options.without,
             start_s=options.start_s,
             end_s=options.end_s,
         )

@@ -24,7 +24,7 @@ from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
-from dashfusion_models.records import FeatureSpec
+from dashfusion_models.records import MODALITIES, FeatureSpec, Modality
 
 __all__ = ["Checkpoint", "load_checkpoint", "require_features", "save_checkpoint"]
 
@@ -51,6 +51,12 @@ class Checkpoint:
     license: str
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """What it was trained with; its encoders of anything else hold random weights."""
+        named = self.training.get("config", {}).get("modalities") or MODALITIES
+        return tuple(m for m in MODALITIES if m in named)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:

@@ -45,7 +45,8 @@ def test_from_a_manifest_to_a_report(
     best = tmp_path / "run" / "best.safetensors"
     assert done.out == f"{best}\n"
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
-        "config.toml", "log.jsonl", "best.safetensors", "last", "report.json",
+        "config.toml", "data.json", "log.jsonl", "best.safetensors", "last", "report.json",
+        "curves.svg",
     }  # fmt: skip
     done = command(
         "eval", "--checkpoint", best, "--dataset", tmp_path / "store", "--format", "json",
@@ -68,6 +69,11 @@ def test_from_a_manifest_to_a_report(
     [
         (("--set", "epoch=3"), 1, "known keys"),
         (("--preset", "maxi"), 1, "known presets"),
+        (("--set", "epochs=soon"), 1, "epochs: is 'soon'; give a whole number"),
+        (("--precision", "fp8"), 1, "use fp32 or bf16 or fp16"),
+        (("--modalities", "text,smell"), 2, "smell"),
+        (("--seed", "1", "--seeds", "2"), 2, "not both"),
+        (("--dataset", "mosei"), 1, "data prepare mosei"),
         (("--classes", "happy"), 2, "key=value"),
         (("--device", "cuda:7"), 1, "cuda:7"),
         (("--label-range", "-1", "1"), 1, "outside [-1, 1]"),

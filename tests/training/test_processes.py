@@ -72,7 +72,7 @@ def test_two_processes_give_the_loss_and_the_gradients_of_one(
 @pytest.mark.parametrize("total", [1, 6, 7])
 def test_parts_are_dealt_out_and_gathered(total: int) -> None:
     parts = [Team(rank=rank, world=3).part(range(total)) for rank in range(3)]
-    assert sorted(sum(parts, [])) == list(range(total))
+    assert sorted(card for part in parts for card in part) == list(range(total))
     values = np.arange(total, dtype=np.float64)
     assert np.array_equal(Team().gather(values, total), values)
 

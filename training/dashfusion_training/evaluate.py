@@ -174,8 +174,7 @@ def modalities_of(
     Raises:
         ConfigError: one that it was not trained with; it holds random weights for that one.
     """
-    named = checkpoint.training.get("config", {}).get("modalities") or MODALITIES
-    trained = tuple(m for m in MODALITIES if m in named)
+    trained = checkpoint.modalities
     unknown = [m for m in asked or () if m not in trained]
     if unknown:
         raise ConfigError(
