@@ -1,9 +1,8 @@
-"""Official files become stores that hold what a plain reading of them gives, or nothing at all."""
+"""Official files become stores that hold what a plain reading of them gives."""
 
 import hashlib
 import json
 import pickle
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,34 +12,13 @@ import pytest
 
 from dashfusion_models.collate import Normalisation, _pad
 from dashfusion_models.errors import DataError
-from dashfusion_models.records import Progress
 from dashfusion_models.store import SHARD_SAMPLES, Store
-from dashfusion_training.benchmarks import BENCHMARKS, Benchmark, benchmark
+from dashfusion_training.benchmarks import BENCHMARKS, benchmark
 from dashfusion_training.official import Prepared, prepare
-from dashfusion_training.store_facts import describe, verify, verify_file, verify_store
-from tests.training.official_form import Kind, official_split, write_official_file
+from tests.training.official_form import Kind, write_official_file
+from tests.training.official_small import MOSI, Data, make, prepared, quiet
 
 COUNTS = {"train": SHARD_SAMPLES + 6, "valid": 9, "test": 8}
-MOSI = benchmark("mosi")
-Data = dict[str, dict[str, Any]]
-
-
-def quiet(event: Progress) -> None: ...
-
-
-def make(path: Path, change: Callable[[Data], object] = lambda data: None) -> Path:
-    """A small file of MOSI's form, changed."""
-    data = {
-        split: official_split(MOSI, split, 4, seed=1, kind="sum")
-        for split in ("train", "valid", "test")
-    }
-    change(data)
-    path.write_bytes(pickle.dumps(data, 4))
-    return path
-
-
-def prepared(path: Path, change: Callable[[Data], object] = lambda data: None) -> Prepared:
-    return prepare(MOSI, make(path / "file.pkl", change), path / "store", quiet)
 
 
 def expected_frames(part: dict[str, Any], modality: str, k: int) -> tuple[np.ndarray, list[bool]]:
@@ -96,11 +74,15 @@ def test_a_store_holds_what_the_file_says(
             np.testing.assert_array_equal(sequence.values, values)
             assert sequence.real.tolist() == real
     assert found.counts == COUNTS
+    assert_counted(found, data, lengths=lengths)
+
+
+def assert_counted(found: Prepared, data: Data, *, lengths: bool) -> None:
     for split, part in data.items():
         for modality in ("audio", "vision"):
             facts = found.frames[split][modality]
             wanted = [expected_frames(part, modality, k) for k in range(COUNTS[split])]
-            assert facts.nan == np.isnan(part[modality]).sum() + 0
+            assert facts.nan == np.isnan(part[modality]).sum()
             assert facts.infinite == np.isinf(part[modality]).sum()
             assert facts.kept == sum(sum(real) for _, real in wanted)
             assert facts.max_steps == max(len(real) for _, real in wanted)
@@ -211,206 +193,3 @@ def test_parts_are_enough_as_long_as_there_is_something_to_train_on(tmp_path: Pa
     found = prepared(tmp_path, lambda data: (data.pop("valid"), data.pop("test")))
     assert found.counts == {"train": 4}
     assert "there is no split test; table I has 686 samples in it" in found.warnings
-
-
-WRONG: dict[str, tuple[Callable[[Data], object], str]] = {
-    "no train": (lambda d: d.pop("train"), "has no split 'train'"),
-    "no dictionary": (lambda d: d.update(test=[]), "test is no dictionary"),  # type: ignore[call-overload]
-    "missing key": (lambda d: d["test"].pop("audio"), "test has no key audio"),
-    "missing keys": (
-        lambda d: [d["test"].pop(key) for key in ("id", "raw_text")],
-        "no key raw_text, id",
-    ),
-    "a key of no sense": (lambda d: d["test"].update(id=7), "id is no array or list"),
-    "unequal numbers": (lambda d: d["valid"].update(id=["a$_$1"]), "unequal numbers of samples"),
-    "no samples": (
-        lambda d: d.update(valid={key: value[:0] for key, value in d["valid"].items()}),
-        "valid is empty",
-    ),
-    "two dimensions": (
-        lambda d: d["train"].update(audio=d["train"]["audio"][:, :, 0]),
-        "audio has shape (4, 375), not (samples, steps, 5)",
-    ),
-    "other features": (
-        lambda d: d["train"].update(vision=d["train"]["vision"][:, :, :19]),
-        "vision has shape (4, 500, 19), not (samples, steps, 20)",
-    ),
-    "too many steps": (
-        lambda d: d["train"].update(audio=np.zeros((4, 376, 5), np.float32)),
-        "audio has 376 steps, mosi has at most 375",
-    ),
-    "frames of words": (
-        lambda d: d["train"].update(audio=np.full((4, 3, 5), "x")),
-        "audio is no array of numbers",
-    ),
-    "frames in a list": (
-        lambda d: d["train"].update(audio=d["train"]["audio"].tolist()),
-        "audio is no array of numbers",
-    ),
-    "label outside": (
-        lambda d: d["test"]["regression_labels"].__setitem__(2, 3.2),
-        "test0000$_$2: label 3.2 is outside mosi's range [-3, 3]",
-    ),
-    "label of NaN": (
-        lambda d: d["test"]["regression_labels"].__setitem__(1, np.nan),
-        "test0000$_$1: label nan is outside",
-    ),
-    "label of words": (
-        lambda d: d["test"].update(regression_labels=["good", 1, 1, 1]),
-        "regression_labels of sample 0 is no number",
-    ),
-    "two labels a sample": (
-        lambda d: d["test"].update(regression_labels=np.zeros((4, 2))),
-        "8 numbers for 4 samples",
-    ),
-    "an endless label": (
-        lambda d: d["test"].update(regression_labels=[2**400, 1, 1, 1]),
-        "regression_labels of sample 0 is no number",
-    ),
-    "an id twice": (
-        lambda d: d["test"]["id"].__setitem__(0, "train0000$_$1"),
-        "test: id 'train0000$_$1' stands twice",
-    ),
-    "a text of bytes": (
-        lambda d: d["test"].update(raw_text=np.array([b"a"] * 4)),
-        "raw_text of sample 0 is no text",
-    ),
-    "half a character": (
-        lambda d: d["test"].update(raw_text=np.array(["a", "b", "\ud800", "c"])),
-        "raw_text of sample 2 is no text",
-    ),
-    "a number as text": (
-        lambda d: d["test"].update(raw_text=["a", 2, "b", "c"]),
-        "raw_text of sample 1 is no text",
-    ),
-    "half a length": (
-        lambda d: d["test"]["audio_lengths"].__setitem__(3, 2.5),
-        "test0000$_$3: 2.5 is no length",
-    ),
-    "a negative length": (
-        lambda d: d["test"]["audio_lengths"].__setitem__(3, -1),
-        "test0000$_$3: -1 is no length",
-    ),
-    "a missing length": (
-        lambda d: d["test"]["vision_lengths"].pop(),
-        "vision_lengths does not have a number for each sample",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_file_ends_with_one_line_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
-    change, said = WRONG[kind]
-    with pytest.raises(DataError) as caught:
-        prepared(tmp_path, change)
-    message = str(caught.value)
-    assert said in message
-    assert message.startswith(str(tmp_path / "file.pkl"))
-    assert "; " in message
-    assert "\n" not in message
-    assert [path.name for path in tmp_path.iterdir()] == ["file.pkl"]
-
-
-def test_a_pickle_of_something_else_is_told(tmp_path: Path) -> None:
-    file = tmp_path / "list.pkl"
-    file.write_bytes(pickle.dumps([1, 2]))
-    with pytest.raises(DataError, match="no split 'train'"):
-        prepare(MOSI, file, tmp_path / "store", quiet)
-
-
-def test_a_missing_file_says_where_it_is_to_be_had(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no such file; mosi is at .*MMSA"):
-        prepare(MOSI, tmp_path / "nowhere.pkl", tmp_path / "store", quiet)
-
-
-def test_an_existing_output_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "notes.txt").write_text("mine", "utf-8")
-    with pytest.raises(DataError, match="store: exists already"):
-        prepared(tmp_path)
-    assert (tmp_path / "store" / "notes.txt").read_text("utf-8") == "mine"
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
-def test_an_interrupted_preparation_leaves_nothing(error: BaseException, tmp_path: Path) -> None:
-    file = make(tmp_path / "file.pkl")
-
-    def stop(event: Progress) -> None:
-        if event.stage == "prepare" and event.done > 5:
-            raise error
-
-    with pytest.raises((KeyboardInterrupt, DataError)) as caught:
-        prepare(MOSI, file, tmp_path / "store", stop)
-    if isinstance(caught.value, DataError):
-        assert "store: cannot be written (No space left on device)" in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["file.pkl"]
-
-
-# -- what a store holds, and whether it still does --
-
-
-def test_a_store_is_described(tmp_path: Path) -> None:
-    prepared(tmp_path)
-    facts = describe(tmp_path / "store").to_dict()
-    assert (facts["samples"], list(facts["splits"])) == (12, ["train", "valid", "test"])
-    assert facts["splits"]["train"]["audio"] == 4
-    assert facts["features"]["vision"]["dims"] == 20
-    assert facts["source"]["benchmark"] == "mosi"
-    assert facts["digest"] == Store(tmp_path / "store").digest()
-
-
-def test_a_sound_store_is_verified_and_a_changed_shard_is_named(tmp_path: Path) -> None:
-    prepared(tmp_path)
-    found = verify(tmp_path / "store", quiet)
-    assert (found.kind, found.benchmark, found.shards) == ("store", "mosi", 1)
-    shard = tmp_path / "store" / "shard-00000.safetensors"
-    content = bytearray(shard.read_bytes())
-    content[-1] ^= 1
-    shard.write_bytes(content)
-    with pytest.raises(DataError, match=r"shard-00000\.safetensors: differs"):
-        verify_store(tmp_path / "store", quiet)
-    shard.rename(shard.with_name("shard-00001.safetensors"))
-    with pytest.raises(DataError, match=r"shard-00001\.safetensors: was not there"):
-        verify_store(tmp_path / "store", quiet)
-    shard.with_name("shard-00001.safetensors").unlink()
-    with pytest.raises(DataError, match=r"shard-00000\.safetensors: is missing"):
-        verify_store(tmp_path / "store", quiet)
-
-
-def test_changed_specifications_are_noticed(tmp_path: Path) -> None:
-    prepared(tmp_path)
-    head = tmp_path / "store" / "store.json"
-    head.write_text(head.read_text("utf-8").replace("mosi official", "mosei official"), "utf-8")
-    with pytest.raises(DataError, match=r"store\.json: differs"):
-        verify_store(tmp_path / "store", quiet)
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "dashfusion/source/1"}', "\x00"])
-def test_a_damaged_record_is_told(content: str, tmp_path: Path) -> None:
-    prepared(tmp_path)
-    (tmp_path / "store" / "source.json").write_text(content, "utf-8")
-    with pytest.raises(DataError, match=r"source\.json: "):
-        verify_store(tmp_path / "store", quiet)
-
-
-def test_a_record_never_leads_out_of_its_store(tmp_path: Path) -> None:
-    prepared(tmp_path)
-    path = tmp_path / "store" / "source.json"
-    source = json.loads(path.read_text("utf-8"))
-    source["shards"]["../../secret"] = "0" * 64
-    path.write_text(json.dumps(source), "utf-8")
-    with pytest.raises(DataError, match="has another form"):
-        verify_store(tmp_path / "store", quiet)
-
-
-def test_a_published_file_is_known_by_its_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = make(tmp_path / "renamed.pkl")
-    with pytest.raises(DataError, match=r"renamed\.pkl: SHA-256 [0-9a-f]{64} is unknown"):
-        verify_file(file, quiet)
-    known: dict[str, Benchmark] = {
-        "sims": replace(benchmark("sims"), sha256=hashlib.sha256(file.read_bytes()).hexdigest())
-    }
-    monkeypatch.setattr("dashfusion_training.store_facts.BENCHMARKS", known)
-    assert verify(file, quiet).benchmark == "sims"
