@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dashfusion_models.network import attention
+from dashfusion_models.network import attention, encoder
 from dashfusion_models.network.sequence import Batch, Sequence
 from dashfusion_models.records import MODALITIES, Streams
 from dashfusion_training.config import read_preset
@@ -77,8 +77,11 @@ class Plain:
         checkpoint = bert_base(dropout=dropout)
         self.network, self.collate = checkpoint.network.train(), checkpoint.collate
         self.network.text_encoder.bert.set_attn_implementation("eager")
+        self.network.text_encoder.packs = False
+        encoder.FEWEST_STEPS = 10**9  # never cut into groups of like length
         attention.F = _PlainAttention()  # type: ignore[assignment]
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), 5e-5, weight_decay=1e-3)
+        ours = Step(checkpoint, read_preset("mosi"), batches=81, device=CPU)
+        self.optimizer, self.schedule = ours._optimizer, ours._schedule  # the same updates
         self.companions = ContrastiveConfig()
 
     def __call__(self, lesson: Lesson) -> float:
@@ -101,6 +104,7 @@ class Plain:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        self.schedule.step()
         return float(loss.detach())
 
     def _padded(self, features: list) -> Batch:

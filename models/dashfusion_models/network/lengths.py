@@ -16,50 +16,94 @@ from torch import Tensor
 
 from dashfusion_models.network.sequence import Tokens
 
-__all__ = ["Packed", "length_groups", "pack"]
+__all__ = ["Packed", "Rows", "length_groups", "pack"]
 
-ROW_TOKENS = 128  # of a packed row; attention within it costs little beside the linear maps
+ROW_TOKENS = 48  # of a row of short texts; attention costs the square of a row
 PADDING = 1.1  # how much larger than its sequences a group may be
 
 
 @dataclass(frozen=True)
-class Packed:
-    """Texts end to end in `r` rows of `l` tokens.
+class Rows:
+    """`r` rows of `l` tokens, in each of which several texts stand end to end.
 
     `positions` are those in the text; `together` says which tokens may see each other: those of
-    one text. `rows` and `columns` say where the token at (text, place) of the padded form stands.
+    one text.
     """
 
     ids: Int[Tensor, "r l"]
     positions: Int[Tensor, "r l"]
     together: Bool[Tensor, "r l l"]
-    rows: Int[Tensor, "b t"]
-    columns: Int[Tensor, "b t"]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Texts in rows of one or two widths.
+
+    `places` says where the token at (text, place) of the padded form stands among all tokens of all
+    rows, one after the other. Padding points at the text's first token: it is masked wherever it
+    is read.
+    """
+
+    rows: tuple[Rows, ...]
+    places: Int[Tensor, "b t"]
 
 
 def pack(tokens: Tokens) -> Packed:
-    """Lay the texts in as few rows as first-fit, longest first, needs; padding is left out."""
-    lengths = tokens.real.sum(dim=1).cpu().numpy()
-    row_of, start_of, width = _first_fit(lengths)
-    b, t = tokens.ids.shape
-    device = tokens.ids.device
-    step = torch.arange(t, device=device).expand(b, t)
-    # A text may have gaps, which take no place. Padding points at the text's first token: it is
-    # masked wherever it is read.
-    place = (tokens.real.cumsum(dim=1) - 1) * tokens.real
-    rows = torch.from_numpy(row_of).to(device)[:, None].expand(b, t)
-    columns = torch.from_numpy(start_of).to(device)[:, None] + place
-    height = int(row_of.max()) + 1
-    ids = torch.zeros(height, width, dtype=tokens.ids.dtype, device=device)
+    """Lay the texts in as few rows as first-fit, longest first, needs; padding is left out.
+
+    Short texts have rows of their own, for a long one would make all rows wide. A text may have
+    gaps, which take no place.
+    """
+    real = tokens.real
+    lengths = real.sum(dim=1).cpu().numpy()
+    step = torch.arange(real.shape[1], device=real.device).expand(real.shape)
+    within = (real.cumsum(dim=1) - 1) * real
+    places = torch.zeros_like(tokens.ids)
+    rows: list[Rows] = []
+    start = 0
+    for chosen in (np.flatnonzero(lengths <= ROW_TOKENS), np.flatnonzero(lengths > ROW_TOKENS)):
+        if not len(chosen):
+            continue
+        first, height, width = _first_fit(lengths[chosen])
+        texts = torch.from_numpy(chosen).to(real.device)
+        place = torch.from_numpy(first).to(real.device)[:, None] + within[texts]
+        places[texts] = start + place
+        rows.append(
+            _rows(
+                Tokens(ids=tokens.ids[texts], real=real[texts]),
+                place,
+                step[texts],
+                height=height,
+                width=width,
+            )
+        )
+        start += height * width
+    return Packed(rows=tuple(rows), places=places)
+
+
+def _rows(
+    texts: Tokens,
+    place: Int[Tensor, "b t"],
+    step: Int[Tensor, "b t"],
+    *,
+    height: int,
+    width: int,
+) -> Rows:
+    """Put each real token at its `place` among the height * width of the rows."""
+    ids = texts.ids.new_zeros(height * width)
     positions = torch.zeros_like(ids)
     owner = torch.full_like(ids, -1)  # what is left of a row sees itself alone
-    real = tokens.real
-    ids[rows[real], columns[real]] = tokens.ids[real]
-    positions[rows[real], columns[real]] = step[real]
-    text = torch.arange(b, device=device, dtype=ids.dtype)[:, None].expand(b, t)
-    owner[rows[real], columns[real]] = text[real]
-    together = owner[:, :, None] == owner[:, None, :]
-    return Packed(ids=ids, positions=positions, together=together, rows=rows, columns=columns)
+    real = texts.real
+    text = torch.arange(len(real), device=ids.device)[:, None].expand(real.shape)
+    ids[place[real]] = texts.ids[real]
+    positions[place[real]] = step[real]
+    owner[place[real]] = text[real]
+    owner = owner.view(height, width)
+    return Rows(
+        ids=ids.view(height, width),
+        positions=positions.view(height, width),
+        together=owner[:, :, None] == owner[:, None, :],
+    )
 
 
 def length_groups(lengths: Int[np.ndarray, " n"], *, fewest: int) -> list[Int64[np.ndarray, " _k"]]:
@@ -79,10 +123,8 @@ def length_groups(lengths: Int[np.ndarray, " n"], *, fewest: int) -> list[Int64[
     return np.split(order, cuts)
 
 
-def _first_fit(
-    lengths: Int[np.ndarray, " b"],
-) -> tuple[Int64[np.ndarray, " b"], Int64[np.ndarray, " b"], int]:
-    """The row of each text, where it starts in it, and the rows' common width."""
+def _first_fit(lengths: Int[np.ndarray, " b"]) -> tuple[Int64[np.ndarray, " b"], int, int]:
+    """Where each text starts among the tokens of all rows, and the rows' number and width."""
     width = int(max(1, lengths.max(), min(ROW_TOKENS, lengths.sum())))
     row_of, start_of = np.zeros((2, len(lengths)), np.int64)
     used: list[int] = []
@@ -93,5 +135,6 @@ def _first_fit(
             used.append(0)
         row_of[text], start_of[text] = row, used[row]
         used[row] += length
+    width = max([1, *used])
     start_of = np.minimum(start_of, width - 1)  # an empty text at the end of a full row
-    return row_of, start_of, max([1, *used])
+    return row_of * width + start_of, len(used), width

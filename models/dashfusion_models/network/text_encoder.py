@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -65,10 +66,14 @@ class TextEncoder(nn.Module):
     def _packed(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
         """The same, several texts in one row: texts are short and of many lengths."""
         packed = pack(tokens)
-        hidden = self.bert(
-            input_ids=packed.ids,
-            position_ids=packed.positions,
-            attention_mask=packed.together[:, None],
-        ).last_hidden_state
-        projected: Tensor = self.project(hidden)
-        return projected[packed.rows, packed.columns]
+        projected = [
+            self.project(
+                self.bert(
+                    input_ids=rows.ids,
+                    position_ids=rows.positions,
+                    attention_mask=rows.together[:, None],
+                ).last_hidden_state
+            ).flatten(0, 1)
+            for rows in packed.rows
+        ]
+        return torch.cat(projected)[packed.places]

@@ -41,18 +41,29 @@ def test_packed_rows_hold_every_text_once(lengths: list[int]) -> None:
     texts = tokens(lengths)
     packed = pack(texts)
     real = texts.real
-    assert packed.ids.numel() < 1.3 * sum(lengths) + 128
-    assert torch.equal(packed.ids[packed.rows, packed.columns][real], texts.ids[real])
+    assert sum(rows.ids.numel() for rows in packed.rows) < 1.3 * sum(lengths) + 128
+
+    def laid(name: str) -> torch.Tensor:
+        return torch.cat([getattr(rows, name).flatten() for rows in packed.rows])
+
+    assert torch.equal(laid("ids")[packed.places][real], texts.ids[real])
     steps = torch.arange(real.shape[1]).expand(real.shape)
-    assert torch.equal(packed.positions[packed.rows, packed.columns][real], steps[real])
-    places = torch.stack([packed.rows[real], packed.columns[real]], dim=1)
-    assert len(places.unique(dim=0)) == sum(lengths)
-    for text, length in enumerate(lengths):
-        for place in range(length):
-            seen = packed.together[packed.rows[text, place], packed.columns[text, place]]
-            assert seen.sum() == length
-            assert seen[packed.columns[text, :length]].all()
-    assert packed.together.any(dim=-1).all()  # else a softmax would have nothing to share out
+    assert torch.equal(laid("positions")[packed.places][real], steps[real])
+    assert len(packed.places[real].unique()) == sum(lengths)
+    start = 0
+    for rows in packed.rows:
+        height, width = rows.ids.shape
+        for row in range(height):
+            for column in range(width):
+                place = start + row * width + column
+                owners = ((packed.places == place) & real).nonzero()
+                seen = rows.together[row, column]
+                if len(owners):
+                    text = owners[0, 0]
+                    of_text = packed.places[text][real[text]] - start - row * width
+                    assert torch.equal(seen.nonzero().squeeze(1), of_text.sort().values)
+                assert seen.any()  # else a softmax would have nothing to share out
+        start += height * width
 
 
 def test_a_text_with_gaps_keeps_its_positions_and_touches_no_other() -> None:
