@@ -104,6 +104,8 @@ def train(
         session = session_of(context)
         if not team.leads:
             session = Session(quiet=True, verbose=session.verbose)
+        if team.world > 1 and device.startswith("cuda:"):
+            raise typer.BadParameter("give cuda: each process takes its own", param_hint="--device")
         several = team.world > 1 and device in ("auto", "cuda") and _has_cuda()
         where = pick_device(f"cuda:{local_rank()}" if several else device)
         stores = _stores(context.params, str(where), team, session)
@@ -127,11 +129,13 @@ def train(
 def _stores(
     params: dict[str, Any], device: str, team: "Team", session: Session
 ) -> "dict[str, Store]":
-    """Open the data sets; of several processes the leading one extracts what must be extracted."""
+    """Open the data sets; of a machine's processes the first extracts what must be extracted."""
     from dashfusion_models.engines import Engines
-    from dashfusion_training.sources import open_sources
+    from dashfusion_training.processes import local_rank
+    from dashfusion_training.sources import extract_to, only_open, open_sources
 
-    if not team.leads:
+    extracts = local_rank() == 0
+    if not extracts:
         team.wait()
     engines = Engines(device=device, offline=params["offline"])
     try:
@@ -143,10 +147,11 @@ def _stores(
                 engines=engines,
                 report=board,
                 warn=lambda text: say_warning(text, session),
+                extract=extract_to if extracts else only_open,
             )
     finally:
         engines.close()
-    if team.leads:
+    if extracts:
         team.wait()
     return stores
 

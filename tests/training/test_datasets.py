@@ -122,6 +122,19 @@ def test_configurations_refuse_nonsense() -> None:
         read_preset("maxi")
     with pytest.raises(ConfigError, match=r"'epoch': is unknown; known keys: .*epochs"):
         with_settings(TrainConfig(), {"epoch": "3"})
+    for key, value, said in (
+        ("epochs", "soon", "a whole number"),
+        ("learning_rate", "nan", "finite"),
+        ("text_learning_rate", "-1", "above 0"),
+        ("label_range", "[1]", "two numbers"),
+        ("languages", "zh", "a list of texts"),
+        ("classes", "[1]", "names and numbers"),
+        ("seed", "-1", "0 or above"),
+        ("fusion", "sum", "hbf"),
+        ("normalise", "1", "true or false"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^{key}: .*{said}"):
+            with_settings(TrainConfig(), {key: value})
     with pytest.raises(ConfigError, match="at least 1"):
         changed(TrainConfig(), {"epochs": 0})
     changed_by_text = with_settings(TrainConfig(), {"epochs": "7", "text_encoder": "minilm"})

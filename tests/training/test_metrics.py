@@ -20,6 +20,7 @@ from dashfusion_training.metrics import (
     bootstrap_interval,
     class_metrics,
     correlation,
+    error_metrics,
     mosi_metrics,
     sims_metrics,
     weighted_f1,
@@ -243,3 +244,10 @@ def test_json_has_null_and_never_nan(metrics: object, label: np.ndarray, guess: 
     if "corr" in found:
         assert found["corr"] is None
         assert '"corr": null' in text
+
+
+def test_other_ranges_get_what_needs_no_classes() -> None:
+    label, guess = planted(2, 5.0)
+    assert error_metrics(label, guess) == pytest.approx(
+        {"mae": mean_absolute_error(label, guess), "corr": pearsonr(label, guess).statistic}
+    )

@@ -95,6 +95,17 @@ def test_too_few_candidates_are_drawn_again_and_none_is_minus_one() -> None:
     assert six[4:].tolist() == [-1, -1]
 
 
+def test_few_others_are_not_drawn_twice() -> None:
+    """Of twelve others the most and the least similar overlap."""
+    others = np.arange(1, 13)
+    found = Neighbours(
+        alike=np.array([[13] + [-1] * 9]), hard=others[None, :10], easy=others[None, 2:]
+    )
+    for visit in range(50):
+        negatives = draw_companions(found, 0, np.random.default_rng(visit))[2:]
+        assert len(set(negatives)) == 4
+
+
 def test_classes_are_rounded_labels_or_values() -> None:
     labels = np.array([0.4, -0.4, 0.5, 1.4, 1.6, 2.5, -0.0])
     rounded = classes_of(labels, "rounded")

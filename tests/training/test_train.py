@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dashfusion_models.checkpoint import load_checkpoint
-from dashfusion_models.errors import TrainingError
+from dashfusion_models.errors import ConfigError, TrainingError, WeightsError
 from dashfusion_models.store import Store
 from dashfusion_training import loop as loop_module
 from dashfusion_training import step as step_module
@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
         return real_loss(predicted, label) * (float("nan") if calls > 6 else 1.0)
 
     monkeypatch.setattr(step_module.F, "mse_loss", broken)
-    with pytest.raises(TrainingError, match=r"step 6: the loss is nan"):
+    with pytest.raises(TrainingError, match=r"step 7: the loss is nan"):
         train(training_of(small_store, tiny_config, tmp_path / "run"))
     assert load_checkpoint(tmp_path / "run" / "best.safetensors").name == "dashfusion"
 
@@ -228,4 +228,30 @@ def test_what_weight_decay_spares(
     ours = spares == "norms-and-biases"
     assert ("head.0.bias" in spared) == ours
     assert ("audio_encoder.norm.weight" in spared) == ours
+    assert "audio_encoder.cls" not in spared
     assert "head.0.weight" not in spared
+
+
+def test_what_is_refused_does_not_take_the_folder(
+    small_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    """Sequences too long for the positions, and weights that are not there."""
+    short = dataclasses.replace(tiny_config, audio_steps=3)
+    with pytest.raises(ConfigError, match=r"planted: .* audio_steps is 3; add --set audio_steps="):
+        train(training_of(small_store, short, tmp_path / "run"))
+    (tmp_path / "encoder").mkdir()
+    bare = dataclasses.replace(tiny_config, text_encoder=str(tmp_path / "encoder"))
+    with pytest.raises(WeightsError, match="is not a text encoder"):
+        train(training_of(small_store, bare, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"no state at all", b""])
+def test_a_damaged_state_is_said_to_be_one(
+    small_store: Store, tiny_config: TrainConfig, tmp_path: Path, content: bytes
+) -> None:
+    config = dataclasses.replace(tiny_config, epochs=1)
+    train(training_of(small_store, config, tmp_path / "run"))
+    (tmp_path / "run" / "last" / "state.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"state\.pt: is damaged.*delete it"):
+        train(training_of(small_store, config, tmp_path / "run", resume=True))

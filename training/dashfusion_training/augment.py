@@ -21,8 +21,8 @@ def augmented(batch: Batch, *, noise: float, drop: float) -> Batch:
     """Disturb the audio and vision frames of a batch on the CPU.
 
     `noise` is the deviation of what is added to every value; `drop` is the share of steps that are
-    hidden, never all. Random numbers come from torch's generator, which a resumed training
-    restores.
+    hidden, never all. Random numbers come from torch's generator, which every step of a
+    training seeds anew.
     """
     if not (noise or drop):
         return batch

@@ -17,8 +17,9 @@ from dashfusion_models.records import FeatureSpec
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 
-__all__ = ["new_checkpoint"]
+__all__ = ["WEIGHTS_FILE", "new_checkpoint"]
 
+WEIGHTS_FILE = "model.safetensors"
 PREFIXES = ("bert.", "model.", "")  # how a BERT's tensors are named, by who saved it
 
 
@@ -80,7 +81,7 @@ def _only_shape(about: dict[str, object]) -> dict[str, object]:
 
 def _load_pretrained(network: DashFusion, encoder: Path) -> None:
     """Load the encoder's weights; every tensor that the network has must be found."""
-    weights = encoder / "model.safetensors"
+    weights = encoder / WEIGHTS_FILE
     if not weights.is_file():
         raise WeightsError(f"{weights}: no such file; text encoders are read from safetensors")
     found = load_file(weights)
@@ -88,7 +89,12 @@ def _load_pretrained(network: DashFusion, encoder: Path) -> None:
     for prefix in PREFIXES:
         named = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
         if set(wanted) <= set(named):
-            network.text_encoder.bert.load_state_dict({k: named[k] for k in wanted})
+            try:
+                network.text_encoder.bert.load_state_dict({k: named[k] for k in wanted})
+            except RuntimeError as error:
+                raise WeightsError(
+                    f"{weights}: does not fit its config.json; fetch both again"
+                ) from error
             return
     missing = sorted(set(wanted) - set(found))
     raise WeightsError(f"{weights}: lacks {missing[0]}; name a BERT-like text encoder")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, get_args
 
 from dashfusion_models.errors import ConfigError
+from dashfusion_models.network.config import Fusion, NormOrder
 from dashfusion_models.records import MODALITIES
 
 __all__ = ["TrainConfig", "changed", "preset_names", "read_preset", "with_settings"]
@@ -22,6 +24,8 @@ CHOICES = {
     "retrieval_classes": ("rounded", "value"),
     "decay_spares": ("norms-and-biases", "bert-norms"),
     "precision": ("fp32", "bf16", "fp16"),
+    "fusion": get_args(Fusion),
+    "norm_order": get_args(NormOrder),
 }
 
 
@@ -93,7 +97,20 @@ class TrainConfig:
         for key in ("modality_dropout", "compose", "agree", "frame_drop"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1]")
-        for key in ("contrastive_weight", "weight_decay", "warmup_epochs"):
+        for key, value in self.to_dict().items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{key}: is {value}; give a finite number")
+        if self.text_learning_rate is not None and self.text_learning_rate <= 0:
+            raise ConfigError(
+                f"text_learning_rate: is {self.text_learning_rate}; it must be above 0"
+            )
+        for key in ("audio_steps", "vision_steps", "encoder_layers", "fusion_layers", "bottleneck"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key}: is {getattr(self, key)}; it must be at least 1")
+        for key in ("position_dropout", "encoder_dropout"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1)")
+        for key in ("contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed"):
             if getattr(self, key) < 0:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be 0 or above")
         for key, allowed in CHOICES.items():
@@ -144,16 +161,14 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
     for key in values:
         if key not in known:
             raise ConfigError(f"key {key!r}: is unknown; known keys: {', '.join(sorted(known))}")
-        _check_type(key, values[key])
-    tuples = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
     try:
-        return TrainConfig(**{**values, **tuples})
-    except TypeError as error:
+        return TrainConfig(**{key: _checked(key, value) for key, value in values.items()})
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"configuration: {error}; give each value in its own type") from error
 
 
-def _check_type(key: str, value: object) -> None:
-    """Refuse a word where a number belongs, and the like; None leaves a key without a value."""
+def _checked(key: str, value: Any) -> Any:
+    """Refuse a word where a number belongs, and the like; a whole number may stand for a float."""
     default = getattr(TrainConfig, key, None)
     kinds: dict[type, tuple[str, tuple[type, ...]]] = {
         bool: ("true or false", (bool,)),
@@ -161,10 +176,43 @@ def _check_type(key: str, value: object) -> None:
         float: ("a number", (int, float)),
         str: ("a text", (str,)),
     }
+    if key == "text_learning_rate":
+        if value is None:
+            return None
+        default = 0.0
     name, allowed = kinds.get(type(default), ("", ()))
-    wrong_flag = isinstance(value, bool) and bool not in allowed
-    if allowed and (wrong_flag or not isinstance(value, allowed)):
+    if allowed and not _is(value, allowed):
         raise ConfigError(f"{key}: is {value!r}; give {name}")
+    if key == "label_range" and not _all_are(value, list | tuple, (int, float), length=2):
+        raise ConfigError(f"{key}: is {value!r}; give two numbers, the lower one first")
+    if key in ("languages", "modalities") and not _all_are(value, list | tuple, (str,)):
+        raise ConfigError(f"{key}: is {value!r}; give a list of texts")
+    if key in ("classes", "repeat"):
+        numbers = list(value.values()) if isinstance(value, Mapping) else None
+        if not _all_are(numbers, list, (int,) if key == "repeat" else (int, float)):
+            raise ConfigError(f"{key}: is {value!r}; give a table of names and numbers")
+    if key == "label_range":
+        return tuple(float(end) for end in value)
+    if key == "classes":
+        return {name: float(score) for name, score in value.items()}
+    if isinstance(default, float):
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is(value: object, kinds: tuple[type, ...]) -> bool:
+    """Whether a value is of these kinds; a truth value is no number."""
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _all_are(
+    values: object, container: Any, kinds: tuple[type, ...], length: int | None = None
+) -> bool:
+    return (
+        isinstance(values, container)
+        and (length is None or len(values) == length)
+        and all(_is(value, kinds) for value in values)
+    )
 
 
 def changed(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dashfusion_training.run import writing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -217,8 +219,6 @@ def _write(output: Path, draw: Callable[[Mapping[str, Axes]], None]) -> None:
         # Neither the day nor the version of matplotlib is in the file.
         figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
     beside = output.with_name(f"{output.name}.{os.getpid()}.part")
-    try:
+    with writing(output, beside):
         beside.write_bytes(picture.getvalue())
         beside.replace(output)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -103,8 +103,8 @@ def score_of(row: Row, source: str, config: TrainConfig) -> float:
     low, high = config.label_range
     if not low <= label <= high:
         raise DataError(
-            f"{source}: {row.id}: label {label} is outside [{low:g}, {high:g}]; "
-            "give --label-range MIN MAX"
+            f"{source}: {row.id}: label {label} is outside [{low:g}, {high:g}], the range of the "
+            "training; train with --label-range MIN MAX, or mend the label"
         )
     return float(label)
 
@@ -133,7 +133,7 @@ def epoch_batches(
             share = len(mine) * team.world / len(batch)
             anchors = mine or [(0, batch[0])]
             seed = [config.seed, epoch, place]
-            drawn = _companions([(*seed, k) for k, _ in anchors], anchors, neighbours)
+            drawn = _companions(seed, anchors, neighbours)
             yield _lesson(samples, composer, seed, [i for _, i in anchors], drawn, share)
 
 
@@ -144,15 +144,17 @@ def count_batches(samples: Dataset, config: TrainConfig) -> int:
 
 
 def _companions(
-    seeds: list[tuple[int, ...]],
+    seed: list[int],
     anchors: list[tuple[int, int]],
     neighbours: Neighbours | None,
 ) -> Int64[np.ndarray, "b 6"] | None:
     if neighbours is None:
         return None
-    draws = [np.random.default_rng([*seed, DRAWS_COMPANIONS]) for seed in seeds]
     return np.stack(
-        [draw_companions(neighbours, i, draw) for (_, i), draw in zip(anchors, draws, strict=True)]
+        [
+            draw_companions(neighbours, i, np.random.default_rng([*seed, DRAWS_COMPANIONS, k]))
+            for k, i in anchors
+        ]
     )
 
 

@@ -22,6 +22,7 @@ from dashfusion_training.metrics import (
     bootstrap_interval,
     class_metrics,
     correlation,
+    error_metrics,
     mosi_metrics,
     sims_metrics,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "require_numbers",
 ]
 
+METRICS = {(-3.0, 3.0): mosi_metrics, (-1.0, 1.0): sims_metrics}
 SCHEMA = "dashfusion/report/1"
 
 
@@ -246,9 +248,12 @@ def report_of(
     *,
     label_range: tuple[float, float],
 ) -> dict[str, float | None]:
-    """CH-SIMS's metrics on [-1, 1], else MOSI's; for classes also those of positive/negative."""
+    """MOSI's metrics on [-3, 3], CH-SIMS's on [-1, 1], on other ranges what needs no classes.
+
+    For class names also those of positive against negative.
+    """
     label = np.array([sample.label for sample in samples])
-    metrics = sims_metrics if label_range == (-1.0, 1.0) else mosi_metrics
+    metrics = METRICS.get(label_range, error_metrics)
     report = metrics(label, predicted)
     if any(isinstance(sample.row.label, str) for sample in samples):
         report |= class_metrics(label, predicted)

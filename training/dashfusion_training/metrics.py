@@ -17,6 +17,7 @@ __all__ = [
     "bootstrap_interval",
     "class_metrics",
     "correlation",
+    "error_metrics",
     "mosi_metrics",
     "sims_metrics",
     "weighted_f1",
@@ -50,6 +51,11 @@ def mosi_metrics(label: Scores, predicted: Scores) -> dict[str, float | None]:
         "acc2_np": _mean((label > 0)[polar] == (predicted > 0)[polar]),
         "f1_np": weighted_f1((label > 0)[polar], (predicted > 0)[polar]),
     }
+
+
+def error_metrics(label: Scores, predicted: Scores) -> dict[str, float | None]:
+    """MAE and correlation, which any range of labels defines."""
+    return {"mae": _mean(np.abs(label - predicted)), "corr": correlation(label, predicted)}
 
 
 def sims_metrics(label: Scores, predicted: Scores) -> dict[str, float | None]:

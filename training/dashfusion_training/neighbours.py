@@ -88,13 +88,13 @@ def draw_companions(
 
     Without replacement where there are enough candidates.
     """
-    return np.concatenate(
-        [
-            _drawn(neighbours.alike[anchor], POSITIVES, draw),
-            _drawn(neighbours.hard[anchor], HARD, draw),
-            _drawn(neighbours.easy[anchor], EASY, draw),
-        ]
-    )
+    alike = _drawn(neighbours.alike[anchor], POSITIVES, draw)
+    hard = _drawn(neighbours.hard[anchor], HARD, draw)
+    # Of few others the most and the least similar are the same ones.
+    others = neighbours.easy[anchor]
+    left = others[~np.isin(others, hard)]
+    easy = _drawn(left if (left >= 0).sum() >= EASY else others, EASY, draw)
+    return np.concatenate([alike, hard, easy])
 
 
 def _drawn(

@@ -6,12 +6,15 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
+
+from dashfusion_models.errors import TrainingError
 
 __all__ = ["ALONE", "Team", "joined", "local_rank"]
 
@@ -60,6 +63,15 @@ class Team:
         if self.world > 1:
             dist.barrier()
 
+    def agree(self, facts: tuple[int, ...]) -> bool:
+        """Whether all processes hold the same whole numbers."""
+        if self.world == 1:
+            return True
+        mine = torch.tensor(facts, dtype=torch.int64)
+        ends = torch.stack([mine, -mine])
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        return bool((ends[0] == -ends[1]).all())
+
 
 ALONE = Team()
 
@@ -76,8 +88,18 @@ def joined() -> Iterator[Team]:
         yield ALONE
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend)
+    # The leader may extract for hours while the others wait.
+    dist.init_process_group(backend, timeout=timedelta(days=7))
+    team = Team(rank=dist.get_rank(), world=dist.get_world_size())
     try:
-        yield Team(rank=dist.get_rank(), world=dist.get_world_size())
+        yield team
+    except RuntimeError as error:
+        if team.leads:
+            raise
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise TrainingError(
+            f"process {team.rank}: stopped ({lines[0]}); if that speaks of a connection, see the "
+            "error of the process that failed first"
+        ) from error
     finally:
         dist.destroy_process_group()

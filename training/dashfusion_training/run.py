@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol, runtime_checkable
 
 import tomli_w
@@ -23,7 +25,7 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.watch import UNWATCHED, Watcher
 
-__all__ = ["Position", "Resumable", "Run", "SourceMetrics", "write_whole"]
+__all__ = ["Position", "Resumable", "Run", "SourceMetrics", "write_whole", "writing"]
 
 SAVE_EVERY_S = 240.0
 LOG_EVERY = 50  # steps
@@ -55,7 +57,7 @@ class Position:
     loss_sum: float = 0.0
     best_mae: float | None = None
     best_epoch: int | None = None
-    seconds: float = 0.0  # spent in steps and validation, over all sittings
+    seconds: float = 0.0  # over all sittings, with retrieval and validation
 
     def after(self, loss: float, seconds: float) -> Position:
         """The position one batch later."""
@@ -103,11 +105,12 @@ class Run:
             "data.json": json.dumps(data or {}, indent=1, sort_keys=True),
         }
         started = (folder / "config.toml").exists()
+        if not team.agree((started,)):  # nobody writes before all have looked
+            raise TrainingError(f"{folder}: is not one folder for all processes; share its disk")
         if started:
             _require_same(folder, identity, resume=resume)
-        team.wait()  # nobody writes before all have looked
         if team.leads and not started:
-            with _writing(folder):
+            with writing(folder):
                 (folder / "last").mkdir(parents=True, exist_ok=True)
                 for name in ("data.json", "config.toml"):  # the latter says that all is there
                     write_whole(folder / name, identity[name])
@@ -124,13 +127,25 @@ class Run:
             return Position()
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError) as error:
+            for name, part in parts.items():
+                part.restore(saved[name])
+            at = Position(**saved["position"])
+        except (
+            EOFError,
+            KeyError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            UnpicklingError,
+        ) as error:
             raise TrainingError(
-                f"{path}: is damaged ({_first_line(error)}); delete it to begin again"
+                f"{path}: is damaged or of another version ({_first_line(error)}); delete it to "
+                "begin again"
             ) from error
-        for name, part in parts.items():
-            part.restore(saved[name])
-        return Position(**saved["position"])
+        if not self.team.agree((at.step,)):
+            raise TrainingError(f"{self.folder}: processes find different states; share its disk")
+        return at
 
     def save(self, at: Position, **parts: Resumable) -> None:
         """Keep all that resuming needs; the former state stays until the new one is whole.
@@ -145,7 +160,7 @@ class Run:
         state |= {name: part.state() for name, part in parts.items()}
         path = self.folder / "last" / STATE
         beside = path.with_suffix(".part")
-        with _writing(path, beside):
+        with writing(path, beside):
             with beside.open("wb") as file:
                 torch.save(state, file)
                 file.flush()
@@ -203,7 +218,7 @@ class Run:
         if self.team.leads:
             line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **entry})
             path = self.folder / "log.jsonl"
-            with _writing(path), path.open("a", encoding="utf-8") as file:
+            with writing(path), path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
     def _keep(
@@ -212,7 +227,7 @@ class Run:
         if self.team.leads:
             trained = {"config": config.to_dict(), "epoch": at.epoch, "valid": valid}
             kept = replace(checkpoint, training={**checkpoint.training, **trained})
-            with _writing(self.best):
+            with writing(self.best):
                 save_checkpoint(kept, self.best, half=config.half_weights)
 
     def _seconds(self) -> float:
@@ -224,13 +239,13 @@ class Run:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with _writing(path, beside):
+    with writing(path, beside):
         beside.write_text(text, "utf-8")
         beside.replace(path)
 
 
 @contextlib.contextmanager
-def _writing(path: Path, beside: Path | None = None) -> Iterator[None]:
+def writing(path: Path, beside: Path | None = None) -> Iterator[None]:
     """Say in one line that a file could not be written, and leave no part of it behind."""
     try:
         yield
@@ -238,17 +253,25 @@ def _writing(path: Path, beside: Path | None = None) -> Iterator[None]:
         if beside is not None:
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
+        number = getattr(error, "errno", None)
+        quota = getattr(errno, "EDQUOT", errno.ENOSPC)  # unknown on Windows
+        full = number in (None, errno.ENOSPC, errno.EFBIG, quota)
+        way_out = "make room, then add --resume" if full else "check the folder and its rights"
         raise TrainingError(
-            f"{path}: cannot be written ({_first_line(error)}); make room, then add --resume"
+            f"{path}: cannot be written ({_first_line(error)}); {way_out}"
         ) from error
 
 
 def _require_same(folder: Path, identity: Mapping[str, str], *, resume: bool) -> None:
     if not resume:
         raise TrainingError(f"{folder}: holds a training; add --resume or name another")
-    for name, what in (("config.toml", "with other settings"), ("data.json", "on other data")):
-        if (folder / name).read_text("utf-8") != identity[name]:
-            raise TrainingError(f"{folder}: was started {what}; name another folder")
+    for name, what in (
+        ("config.toml", "with other settings"),
+        ("data.json", "on other data or another text encoder"),
+    ):
+        file = folder / name
+        if not file.exists() or file.read_text("utf-8") != identity[name]:
+            raise TrainingError(f"{folder}: was started {what} ({name}); name another folder")
 
 
 def _mean_of(metric: str, valid: SourceMetrics) -> float | None:

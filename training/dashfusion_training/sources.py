@@ -18,10 +18,11 @@ from dashfusion_models.weights import cache_folder
 from dashfusion_training.benchmarks import BENCHMARKS
 from dashfusion_training.manifest import extract_manifest, read_manifest
 
-__all__ = ["extract_to", "feature_specs", "open_sources"]
+__all__ = ["extract_to", "feature_specs", "only_open", "open_sources"]
 
 Warn = Callable[[str], None]
 Report = Callable[[Progress], None]
+Extract = Callable[..., Store]
 
 
 def open_sources(
@@ -32,11 +33,13 @@ def open_sources(
     report: Report,
     warn: Warn,
     data_root: Path = Path("data"),
+    extract: Extract | None = None,
 ) -> dict[str, Store]:
     """Open each data set under its own name, the file's or folder's.
 
     The name of a benchmark stands for the store of that name under `data_root`. A manifest is
-    extracted first, into the cache, where the same manifest finds it again.
+    extracted first, into the cache, where the same manifest finds it again; `extract` may be
+    `only_open`, where another process has done so.
 
     Raises:
         DataError: a data set is none of these, or two have one name.
@@ -52,7 +55,7 @@ def open_sources(
             stores[name] = Store(dataset)
         elif dataset.is_file():
             folder = cache_folder() / "stores" / f"{name}-{_key(dataset, media_root)}"
-            stores[name] = extract_to(
+            stores[name] = (extract or extract_to)(
                 dataset, folder, media_root=media_root, engines=engines, report=report, warn=warn
             )
         else:
@@ -109,6 +112,19 @@ def extract_to(
     for warning in warnings:
         warn(f"{manifest}: {warning}")
     return store
+
+
+def only_open(
+    manifest: Path,
+    folder: Path,
+    *,
+    media_root: Path | None,
+    engines: Engines,
+    report: Report,
+    warn: Warn,
+) -> Store:
+    """Open the store that another process has made of a manifest."""
+    return Store(folder)
 
 
 def _prepared(name: str, data_root: Path) -> Store:

@@ -65,6 +65,7 @@ class Step:
             ),
         )
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self._number = 0  # of the last step, over all epochs
 
     def __call__(self, lesson: Lesson) -> float:
         """Learn from one lesson.
@@ -72,19 +73,23 @@ class Step:
         Raises:
             TrainingError: the loss is not a finite number; nothing was changed.
         """
-        number = self._schedule.last_epoch
+        self._number += 1
         # Dropout is drawn from the step's own seed, so that no generator's state must be kept.
-        seed = np.random.SeedSequence([self._config.seed, number, self._team.rank])
+        seed = np.random.SeedSequence([self._config.seed, self._number, self._team.rank])
         torch.manual_seed(int(seed.generate_state(1)[0]))
         loss = self._objective(*self._prepared(lesson)) * lesson.share
         value = self._team.mean(float(loss.detach()))
         if not math.isfinite(value):
-            raise TrainingError(f"step {number}: the loss is {value}; lower the learning rate")
+            raise TrainingError(
+                f"step {self._number}: the loss is {value}; lower the learning rate"
+            )
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
         self._scaler.step(self._optimizer)
+        scale = self._scaler.get_scale()
         self._scaler.update()
-        self._schedule.step()
+        if self._scaler.get_scale() >= scale:  # else half precision overflowed: nothing was learned
+            self._schedule.step()
         return value
 
     def _prepared(self, lesson: Lesson) -> tuple[Batch, Companions, torch.Tensor]:
@@ -110,6 +115,7 @@ class Step:
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
+            "number": self._number,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -118,6 +124,7 @@ class Step:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
+        self._number = state["number"]
 
 
 class WarmUpThenFall:
@@ -147,12 +154,15 @@ def _groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
     """Parameters by learning rate and by weight decay."""
     slow = config.learning_rate if config.text_learning_rate is None else config.text_learning_rate
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    norms = {
+        id(p) for m in network.modules() if isinstance(m, nn.LayerNorm) for p in m.parameters()
+    }
     for name, parameter in network.named_parameters():
         pretrained = name.startswith("text_encoder.bert.")
         spared = (
-            parameter.ndim < 2
+            id(parameter) in norms or name.endswith(".bias")
             if config.decay_spares == "norms-and-biases"
-            else pretrained and "LayerNorm" in name
+            else pretrained and id(parameter) in norms
         )
         rate = slow if pretrained else config.learning_rate
         groups.setdefault((rate, 0.0 if spared else config.weight_decay), []).append(parameter)

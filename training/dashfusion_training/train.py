@@ -11,10 +11,11 @@ import torch
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.digest import sha256_of
+from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
 from dashfusion_models.weights import locate
-from dashfusion_training.build import new_checkpoint
+from dashfusion_training.build import WEIGHTS_FILE, new_checkpoint
 from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.curves import write_curves, write_curves_of_seeds
 from dashfusion_training.datasets import Dataset, load_dataset
@@ -96,7 +97,10 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
     encoder = Path(config.text_encoder)
     if not encoder.is_dir():
         encoder = locate(config.text_encoder, offline=training.offline)
-    text = {"name": config.text_encoder, "sha256": sha256_of(encoder / "model.safetensors")}
+    # Whatever can be refused is refused before the folder is taken.
+    _require_steps(training)
+    checkpoint = _new(training, splits, encoder)
+    text = {"name": config.text_encoder, "sha256": sha256_of(encoder / WEIGHTS_FILE)}
     identity = {"data": data, "text_encoder": text}
     run = Run(
         training.output,
@@ -106,7 +110,6 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
         team=team,
         watch=training.watch,
     )
-    checkpoint = _new(training, splits, encoder)
     run.log(kind="start", environment=environment(training.device), processes=team.world)
     at = fit(
         replace(checkpoint, training=identity),
@@ -128,6 +131,19 @@ def _splits(training: Training) -> Splits:
     if not valid:
         load_dataset(stores, "valid", config)  # says that there is none
     return Splits(train=load_dataset(stores, "train", config), valid=valid)
+
+
+def _require_steps(training: Training) -> None:
+    """Refuse sequences that are longer than the positions that the network learns."""
+    for modality in ("audio", "vision"):
+        most = getattr(training.config, f"{modality}_steps")
+        for name, store in training.stores.items():
+            longest = int(max(store.steps(modality), default=0))
+            if modality in training.config.modalities and longest > most:
+                raise ConfigError(
+                    f"{name}: has {longest} steps of {modality}, {modality}_steps is {most}; add "
+                    f"--set {modality}_steps={longest}"
+                )
 
 
 def _new(training: Training, splits: Splits, encoder: Path) -> Checkpoint:
