@@ -101,6 +101,8 @@ def test_the_module_runs_and_says_its_version() -> None:
 def test_a_signal_leaves_no_half_written_file(
     program: list[str], tmp_path: Path, sent: str, code: int
 ) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     out = tmp_path / "out.jsonl"
     arguments = ["analyze", *clips(tmp_path, "quick", "slow"), "--format", "json", "-o", str(out)]
     process = subprocess.Popen(

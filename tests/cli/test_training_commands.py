@@ -39,7 +39,7 @@ def test_from_a_manifest_to_a_report(
     done = command(
         "train", "--dataset", tmp_path / "store", "--output", tmp_path / "run",
         "--text-encoder", encoder, "--set", "epochs=15", "--set", "batch_size=8",
-        "--set", "text_learning_rate=1e-3", "--set", "learning_rate=1e-3", "--device", "cpu",
+        "--set", "text_learning_rate=2e-4", "--set", "learning_rate=2e-4", "--device", "cpu",
     )  # fmt: skip
     assert done.code == 0, done.err
     best = tmp_path / "run" / "best.safetensors"

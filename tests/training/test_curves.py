@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from dashfusion_models.errors import TrainingError
 from dashfusion_training.curves import write_curves, write_curves_of_seeds
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -184,7 +185,7 @@ def test_it_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "write_bytes", full)
     write_log(log, a_training([0.9, 0.8]))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(TrainingError, match=r"No space.*make room"):
         write_curves(log, svg)
     assert svg.read_bytes() == first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.svg", "log.jsonl"]
