@@ -25,7 +25,15 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.watch import UNWATCHED, Watcher
 
-__all__ = ["Position", "Resumable", "Run", "SourceMetrics", "write_whole", "writing"]
+__all__ = [
+    "Position",
+    "Resumable",
+    "Run",
+    "SourceMetrics",
+    "require_free",
+    "write_whole",
+    "writing",
+]
 
 SAVE_EVERY_S = 240.0
 LOG_EVERY = 50  # steps
@@ -108,7 +116,8 @@ class Run:
         if not team.agree((started,)):  # nobody writes before all have looked
             raise TrainingError(f"{folder}: is not one folder for all processes; share its disk")
         if started:
-            _require_same(folder, identity, resume=resume)
+            require_free(folder, resume=resume)
+            _require_same(folder, identity)
         if team.leads and not started:
             with writing(folder):
                 (folder / "last").mkdir(parents=True, exist_ok=True)
@@ -262,9 +271,17 @@ def writing(path: Path, beside: Path | None = None) -> Iterator[None]:
         ) from error
 
 
-def _require_same(folder: Path, identity: Mapping[str, str], *, resume: bool) -> None:
-    if not resume:
+def require_free(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder that holds a training, unless it is to be resumed.
+
+    Raises:
+        TrainingError: it does.
+    """
+    if not resume and (folder / "config.toml").exists():
         raise TrainingError(f"{folder}: holds a training; add --resume or name another")
+
+
+def _require_same(folder: Path, identity: Mapping[str, str]) -> None:
     for name, what in (
         ("config.toml", "with other settings"),
         ("data.json", "on other data or another text encoder"),

@@ -23,7 +23,7 @@ from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.loop import Splits, fit
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.report import Trained, environment, write_report
-from dashfusion_training.run import Run
+from dashfusion_training.run import Run, require_free
 from dashfusion_training.sources import feature_specs
 from dashfusion_training.watch import UNWATCHED, Watcher
 
@@ -93,6 +93,7 @@ def train_seeds(training: Training, count: int) -> list[Path]:
 
 def _train(training: Training, data: Mapping[str, Any]) -> Trained:
     config, team = training.config, training.team
+    require_free(training.output, resume=training.resume)  # before anything is fetched
     splits = _splits(training)
     encoder = Path(config.text_encoder)
     if not encoder.is_dir():
