@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,8 +16,9 @@ from rich.text import Text
 
 from dashfusion_cli.course import Course
 from dashfusion_cli.session import Session
+from dashfusion_training.watch import UNWATCHED, Watcher
 
-__all__ = ["TrainingView", "training_view"]
+__all__ = ["training_view"]
 
 _LINE_EVERY_S = 10.0
 _EPOCHS_SHOWN = 8
@@ -27,39 +28,19 @@ _SPARKS_ASCII = "_.-=+*%#"
 _SPARKS_SHOWN = 40
 
 
-class TrainingView(Protocol):
-    """Is told of a training as it goes; all but `epoch` cost next to nothing."""
-
-    def seed(self, number: int, of: int, seed: int) -> None:
-        """Say that the `number`th of several trainings begins."""
-
-    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
-        """Take one step: the `batch`th of the `batches` of an epoch was learned."""
-
-    def epoch(
-        self,
-        epoch: int,
-        train_loss: float,
-        valid_mae: float,
-        valid_corr: float | None,
-        best: bool,
-    ) -> None:
-        """Take the end of an epoch; `best` if it is the best so far."""
-
-
 @contextlib.contextmanager
 def training_view(
     session: Session,
     *,
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[TrainingView]:
+) -> Iterator[Watcher]:
     """Yield the view that fits stderr, or `console`: a table on a terminal, or lines, or nothing.
 
     The table of the last epochs stays on the screen at the end; the bar goes.
     """
     if session.quiet:
-        yield _Silence()
+        yield UNWATCHED
         return
     place = console or Console(stderr=True)
     terminal = sys.stderr.isatty() if console is None else console.is_terminal
@@ -75,21 +56,6 @@ def training_view(
             yield table
         finally:
             table.close()
-
-
-class _Silence:
-    def seed(self, number: int, of: int, seed: int) -> None: ...
-
-    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None: ...
-
-    def epoch(
-        self,
-        epoch: int,
-        train_loss: float,
-        valid_mae: float,
-        valid_corr: float | None,
-        best: bool,
-    ) -> None: ...
 
 
 @dataclass(frozen=True)

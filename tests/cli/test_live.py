@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from dashfusion_cli.course import Course, duration
-from dashfusion_cli.live import TrainingView, training_view
+from dashfusion_cli.live import training_view
 from dashfusion_cli.session import Session
+from dashfusion_training.watch import Watcher
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -23,7 +24,7 @@ class Clock:
         return self.now
 
 
-def learn(view: TrainingView, clock: Clock, *, epochs: int, maes: list[float]) -> None:
+def learn(view: Watcher, clock: Clock, *, epochs: int, maes: list[float]) -> None:
     """Ten steps of two seconds an epoch, then four seconds of validation."""
     best = min(maes) + 1
     for epoch, mae in enumerate(maes, start=1):
@@ -36,7 +37,7 @@ def learn(view: TrainingView, clock: Clock, *, epochs: int, maes: list[float]) -
 
 
 @contextmanager
-def terminal(clock: Clock, **look: object) -> Iterator[tuple[TrainingView, Console, io.StringIO]]:
+def terminal(clock: Clock, **look: object) -> Iterator[tuple[Watcher, Console, io.StringIO]]:
     out = io.StringIO()
     console = Console(
         file=out, force_terminal=True, color_system=None, width=90, height=30, **look  # type: ignore[arg-type]
@@ -45,7 +46,7 @@ def terminal(clock: Clock, **look: object) -> Iterator[tuple[TrainingView, Conso
         yield view, console, out
 
 
-def drawn(console: Console, view: TrainingView) -> list[str]:
+def drawn(console: Console, view: Watcher) -> list[str]:
     with console.capture() as caught:
         console.print(view.render())  # type: ignore[attr-defined]
     return [line.rstrip() for line in ESCAPES.sub("", caught.get()).splitlines()]

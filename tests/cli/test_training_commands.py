@@ -8,22 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.training.tiny import SCORE_OF, write_tiny_encoder
+from tests.training.tiny import write_films, write_tiny_encoder
 
 Command = Callable[..., Any]
 
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    path = tmp_path / "films.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("text", "file", "label", "split", "id"))
-        for split, count in (("train", 100), ("valid", 20), ("test", 20)):
-            for k in range(count):
-                word = list(SCORE_OF)[k % 5]
-                table.writerow((f"the {word} film", "", SCORE_OF[word], split, f"{split}{k}"))
-    return path
+    return write_films(tmp_path / "films.csv", train=100)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Two processes compute what one does; a training that is killed goes on as if it never was."""
 
-import csv
 import json
 import os
 import random
@@ -17,7 +16,7 @@ from safetensors.torch import load_file
 
 from dashfusion_models.store import Store
 from dashfusion_training.processes import Team
-from tests.training.tiny import SCORE_OF, write_tiny_encoder
+from tests.training.tiny import write_films, write_tiny_encoder
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -79,15 +78,7 @@ def test_parts_are_dealt_out_and_gathered(total: int) -> None:
 
 @pytest.fixture
 def films(tmp_path: Path) -> Path:
-    path = tmp_path / "films.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("text", "file", "label", "split", "id"))
-        for split, count in (("train", 90), ("valid", 20), ("test", 20)):
-            for k in range(count):
-                word = list(SCORE_OF)[k % 5]
-                table.writerow((f"the {word} film", "", SCORE_OF[word], split, f"{split}{k}"))
-    return path
+    return write_films(tmp_path / "films.csv", train=90)
 
 
 def train_command(films: Path, encoder: Path, output: Path) -> list[str]:

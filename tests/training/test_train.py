@@ -20,6 +20,7 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import load_dataset
 from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.train import Training, train, train_seeds
+from dashfusion_training.watch import Unwatched
 from tests.training.tiny import AUDIO, VISION
 
 CPU = torch.device("cpu")
@@ -70,27 +71,16 @@ class _Stopped(Exception):
     pass
 
 
-class _StopsAt:
+class _StopsAt(Unwatched):
     """Looks on, and stops the training after so many steps."""
 
     def __init__(self, step: int) -> None:
         self.left = step
 
-    def seed(self, number: int, of: int, seed: int) -> None: ...
-
     def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
         self.left -= 1
         if not self.left:
             raise _Stopped
-
-    def epoch(
-        self,
-        epoch: int,
-        train_loss: float,
-        valid_mae: float,
-        valid_corr: float | None,
-        best: bool,
-    ) -> None: ...
 
 
 @pytest.mark.parametrize("stop_at", [3, 8, 11])

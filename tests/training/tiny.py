@@ -1,5 +1,6 @@
 """A tiny text encoder on disk and samples with a planted signal."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -68,3 +69,15 @@ def planted_sample(k: int, split: str) -> tuple[Row, Features]:
         vision=True,
     )
     return row, features
+
+
+def write_films(path: Path, *, train: int) -> Path:
+    """A manifest of texts alone; the label is what the one word of judgement says."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("text", "file", "label", "split", "id"))
+        for split, count in (("train", train), ("valid", 20), ("test", 20)):
+            for k in range(count):
+                word = list(SCORE_OF)[k % 5]
+                table.writerow((f"the {word} film", "", SCORE_OF[word], split, f"{split}{k}"))
+    return path

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashfusion_training.run import writing
+from dashfusion_training.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

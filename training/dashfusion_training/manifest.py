@@ -29,10 +29,9 @@ from dashfusion_models.records import (
     Transcript,
 )
 from dashfusion_models.store import Row, Store, StoreWriter
+from dashfusion_training.benchmarks import SPLITS
 
 __all__ = ["ManifestRow", "extract_manifest", "read_manifest"]
-
-SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from dashfusion_models.network.sequence import Batch
 from dashfusion_models.records import MODALITIES, Modality, Progress
 from dashfusion_training.datasets import Dataset, Sample
 
-__all__ = ["Change", "in_batches", "predict", "predict_each"]
+__all__ = ["Change", "in_batches", "predict", "predict_each", "scoring"]
 
 BATCH = 64
 
@@ -56,10 +57,8 @@ def predict_each(
 ) -> Float[np.ndarray, "changes n"]:
     """Score every sample as `predict` does, once for each of `changes`; data are read once."""
     scores = np.zeros((len(changes), len(samples)))
-    was_training = network.training
-    network.eval()
     done = 0
-    with torch.inference_mode():
+    with scoring(network):
         for chunk, batch in in_batches(collate, samples, modalities):
             ids = [samples[i].row.id for i in chunk]
             for place, change in enumerate(changes):
@@ -67,8 +66,17 @@ def predict_each(
                 scores[place, chunk] = network(changed).float().cpu().numpy()
                 done += len(chunk)
                 report(Progress("evaluate", done, scores.size, "samples"))
-    network.train(was_training)
     return scores
+
+
+@contextlib.contextmanager
+def scoring(network: DashFusion) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards the mode that the network was in."""
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        yield
+    network.train(was_training)
 
 
 def in_batches(

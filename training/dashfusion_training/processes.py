@@ -15,6 +15,7 @@ import torch.distributed as dist
 from jaxtyping import Float
 
 from dashfusion_models.errors import TrainingError
+from dashfusion_training.files import first_line
 
 __all__ = ["ALONE", "Team", "joined", "local_rank"]
 
@@ -96,10 +97,9 @@ def joined() -> Iterator[Team]:
     except RuntimeError as error:
         if team.leads:
             raise
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise TrainingError(
-            f"process {team.rank}: stopped ({lines[0]}); if that speaks of a connection, see the "
-            "error of the process that failed first"
+            f"process {team.rank}: stopped ({first_line(error)}); if that speaks of a connection, "
+            "see the error of the process that failed first"
         ) from error
     finally:
         dist.destroy_process_group()

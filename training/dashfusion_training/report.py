@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from dashfusion_training.config import TrainConfig
-from dashfusion_training.run import Position, write_whole
+from dashfusion_training.files import write_whole
+from dashfusion_training.run import Position
 
 __all__ = ["Trained", "environment", "write_report"]
 

@@ -12,7 +12,7 @@ from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 from dashfusion_training.neighbours import Neighbours, classes_of, find_neighbours
-from dashfusion_training.predict import in_batches
+from dashfusion_training.predict import in_batches, scoring
 from dashfusion_training.processes import Team
 
 __all__ = ["Retrieval", "embed"]
@@ -68,13 +68,10 @@ def embed(
     """
     network = checkpoint.network
     vectors = np.zeros((len(samples), 3 * network.config.width), np.float32)
-    was_training = network.training
-    network.eval()
-    with torch.inference_mode():
+    with scoring(network):
         for chosen, on_cpu in in_batches(checkpoint.collate, samples):
             batch = on_cpu.to(device)
             means = network.align(network.encode(batch), batch.present).means
             parts = [x * batch.present[m].unsqueeze(-1) for m, x in means.items()]
             vectors[chosen] = torch.cat(parts, dim=1).float().cpu().numpy()
-    network.train(was_training)
     return vectors

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
 import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,23 +15,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import tomli_w
 import torch
-from safetensors import SafetensorError
 
 from dashfusion_models.checkpoint import Checkpoint, save_checkpoint
 from dashfusion_models.errors import TrainingError
 from dashfusion_training.config import TrainConfig
+from dashfusion_training.files import first_line, write_whole, writing
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.watch import UNWATCHED, Watcher
 
-__all__ = [
-    "Position",
-    "Resumable",
-    "Run",
-    "SourceMetrics",
-    "require_free",
-    "write_whole",
-    "writing",
-]
+__all__ = ["Position", "Resumable", "Run", "SourceMetrics", "require_free"]
 
 SAVE_EVERY_S = 240.0
 LOG_EVERY = 50  # steps
@@ -149,7 +139,7 @@ class Run:
             UnpicklingError,
         ) as error:
             raise TrainingError(
-                f"{path}: is damaged or of another version ({_first_line(error)}); delete it to "
+                f"{path}: is damaged or of another version ({first_line(error)}); delete it to "
                 "begin again"
             ) from error
         if not self.team.agree((at.step,)):
@@ -245,32 +235,6 @@ class Run:
         return self._looked - before
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with writing(path, beside):
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
-
-
-@contextlib.contextmanager
-def writing(path: Path, beside: Path | None = None) -> Iterator[None]:
-    """Say in one line that a file could not be written, and leave no part of it behind."""
-    try:
-        yield
-    except (OSError, RuntimeError, SafetensorError) as error:
-        if beside is not None:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-        number = getattr(error, "errno", None)
-        quota = getattr(errno, "EDQUOT", errno.ENOSPC)  # unknown on Windows
-        full = number in (None, errno.ENOSPC, errno.EFBIG, quota)
-        way_out = "make room, then add --resume" if full else "check the folder and its rights"
-        raise TrainingError(
-            f"{path}: cannot be written ({_first_line(error)}); {way_out}"
-        ) from error
-
-
 def require_free(folder: Path, *, resume: bool) -> None:
     """Refuse a folder that holds a training, unless it is to be resumed.
 
@@ -295,8 +259,3 @@ def _mean_of(metric: str, valid: SourceMetrics) -> float | None:
     values = [m[metric] for m in valid.values()]
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _first_line(error: BaseException) -> str:
-    lines = (getattr(error, "strerror", None) or str(error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

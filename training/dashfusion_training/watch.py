@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-__all__ = ["UNWATCHED", "Watcher"]
+__all__ = ["UNWATCHED", "Unwatched", "Watcher"]
 
 
 @runtime_checkable
@@ -31,10 +31,14 @@ class Watcher(Protocol):
         ...
 
 
-class _Nobody:
-    def seed(self, number: int, of: int, seed: int) -> None: ...
+class Unwatched:
+    """Looks at nothing; whoever looks at one thing only starts from here."""
 
-    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None: ...
+    def seed(self, number: int, of: int, seed: int) -> None:
+        """Look away."""
+
+    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
+        """Look away."""
 
     def epoch(
         self,
@@ -43,7 +47,8 @@ class _Nobody:
         valid_mae: float,
         valid_corr: float | None,
         best: bool,
-    ) -> None: ...
+    ) -> None:
+        """Look away."""
 
 
-UNWATCHED: Watcher = _Nobody()
+UNWATCHED: Watcher = Unwatched()

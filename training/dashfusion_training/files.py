@@ -1,0 +1,47 @@
+"""The files of a training: written whole or not at all, and said in one line where they are not."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from dashfusion_models.errors import TrainingError
+
+__all__ = ["first_line", "write_whole", "writing"]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with writing(path, beside):
+        beside.write_text(text, "utf-8")
+        beside.replace(path)
+
+
+@contextlib.contextmanager
+def writing(path: Path, beside: Path | None = None) -> Iterator[None]:
+    """Say in one line that a file could not be written, and leave no part of it behind."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+        number = getattr(error, "errno", None)
+        quota = getattr(errno, "EDQUOT", errno.ENOSPC)  # unknown on Windows
+        full = number in (None, errno.ENOSPC, errno.EFBIG, quota)
+        way_out = "make room, then add --resume" if full else "check the folder and its rights"
+        raise TrainingError(
+            f"{path}: cannot be written ({first_line(error)}); {way_out}"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    lines = (getattr(error, "strerror", None) or str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
