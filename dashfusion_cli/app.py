@@ -12,7 +12,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from dashfusion_cli import __version__
-from dashfusion_cli.commands import analyze, data, doctor, evaluate, extract, train, weights
+from dashfusion_cli.commands import (
+    analyze,
+    data,
+    doctor,
+    evaluate,
+    extract,
+    reproduce,
+    train,
+    weights,
+)
 from dashfusion_cli.messages import say_error, say_note, set_loudness
 from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
@@ -34,7 +43,7 @@ app = typer.Typer(
 
 # One line a command: a module of `commands` that says `register(app)`. They import typer and rich
 # at the top and anything heavier inside their functions.
-for command in (analyze, extract, data, train, evaluate, weights, doctor):
+for command in (analyze, extract, data, train, evaluate, reproduce, weights, doctor):
     command.register(app)
 
 

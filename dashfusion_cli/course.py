@@ -11,12 +11,12 @@ STEPS_TIMED = 50
 
 @dataclass
 class Course:
-    """Is told every step; `number` and `seed` say which of several trainings this is."""
+    """Is told every step; `number` and `name` say which of several trainings this is."""
 
     clock: Callable[[], float]
     number: int = 1
     of: int = 1
-    seed: int | None = None
+    name: str = ""
     epoch: int = 0
     epochs: int = 0
     batch: int = 0
@@ -30,9 +30,9 @@ class Course:
         """Start the clock."""
         self.began_s = self.clock()
 
-    def begin(self, number: int, of: int, seed: int) -> None:
+    def begin(self, number: int, of: int, name: str) -> None:
         """Begin the next training; the pace so far still counts."""
-        self.number, self.of, self.seed = number, of, seed
+        self.number, self.of, self.name = number, of, name
         self.epoch = self.batch = 0
 
     def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
@@ -60,13 +60,13 @@ class Course:
         spent = self.clock() - self.began_s
         if self.steps < 2 or spent <= 0:
             return None
-        seeds = (self.of - self.number) * self.epochs * self.batches
-        steps = seeds + (self.epochs - self.epoch) * self.batches + self.batches - self.batch
+        others = (self.of - self.number) * self.epochs * self.batches
+        steps = others + (self.epochs - self.epoch) * self.batches + self.batches - self.batch
         return steps * spent / (self.steps - 1)
 
     def title(self) -> str:
         """Which of several trainings this is."""
-        return "" if self.seed is None else f"seed {self.seed} ({self.number} of {self.of})"
+        return f"{self.name} ({self.number} of {self.of})" if self.name else ""
 
     def pace(self) -> list[str]:
         """Speed and time left, as far as they are known."""

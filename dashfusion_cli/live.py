@@ -83,8 +83,8 @@ class _Lines:
         self._course = Course(clock)
         self._last_line_s = clock()
 
-    def seed(self, number: int, of: int, seed: int) -> None:
-        self._course.begin(number, of, seed)
+    def begin(self, number: int, of: int, name: str) -> None:
+        self._course.begin(number, of, name)
 
     def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
         course = self._course
@@ -124,14 +124,14 @@ class _Growing:
         self._closed = False
         self._lock = threading.Lock()
 
-    def seed(self, number: int, of: int, seed: int) -> None:
+    def begin(self, number: int, of: int, name: str) -> None:
         with self._lock:
             before = _best(self._epochs)
-            if before is not None and self._course.seed is not None:
+            if before is not None and self._course.name:
                 line = f"{self._course.title()}: {_best_words(before)}"
             else:
                 line = ""
-            self._course.begin(number, of, seed)
+            self._course.begin(number, of, name)
             self._epochs = []
         if line:
             self._console.print(Text(line, style="dim"), highlight=False)

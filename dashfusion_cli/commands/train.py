@@ -1,5 +1,6 @@
 """`dashfusion train`: from labelled clips and texts to a checkpoint."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
 from dashfusion_cli.values import parse_classes, parse_key_values, parse_modalities
+from dashfusion_training.writers import LogTo
 
 if TYPE_CHECKING:
     from dashfusion_models.store import Store
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     from dashfusion_training.processes import Team
 
 __all__ = ["register"]
+
+
+class Ablation(StrEnum):
+    """The parts of the method that can be left out."""
+
+    temporal_alignment = "temporal-alignment"
+    semantic_alignment = "semantic-alignment"
+    dual_stream_alignment = "dual-stream-alignment"
+    scl = "scl"
+    hbf = "hbf"
+
 
 _Output = Annotated[
     Path, setting("--output", "-o", metavar="RUN", help="The folder of the training.")
@@ -35,6 +48,9 @@ _Seeds = Annotated[
 ]
 _Modalities = Annotated[
     str | None, setting("--modalities", metavar="LIST", help="What the network may use.")
+]
+_Ablate = Annotated[
+    list[Ablation] | None, setting("--ablate", help="Leave a part of the method out; repeatable.")
 ]
 _Fusion = Annotated[
     str | None, setting("--fusion", metavar="NAME", help="hbf, bf, ca, concat or concat-sa.")
@@ -54,6 +70,9 @@ _Range = Annotated[
 ]
 _Classes = Annotated[
     str | None, setting("--classes", metavar="NAME=SCORE,…", help="Scores of class labels.")
+]
+_LogTo = Annotated[
+    list[LogTo] | None, setting("--log-to", help="Curves elsewhere too; repeatable.")
 ]
 _Resume = Annotated[bool, setting("--resume", help="Go on where RUN was stopped.")]
 
@@ -76,10 +95,12 @@ def train(
     seeds: _Seeds = None,
     text_encoder: _TextEncoder = None,
     modalities: _Modalities = None,
+    ablate: _Ablate = None,
     fusion: _Fusion = None,
     bottleneck: _Bottleneck = None,
     label_range: _Range = None,
     classes: _Classes = None,
+    log_to: _LogTo = None,
     resume: _Resume = False,
     device: opt.Device = "auto",
     precision: _Precision = None,
@@ -96,6 +117,7 @@ def train(
     from dashfusion_models.device import pick_device
     from dashfusion_training.processes import joined, local_rank
     from dashfusion_training.train import Training, train, train_seeds
+    from dashfusion_training.writers import writers_of
 
     if seed is not None and seeds is not None:
         raise typer.BadParameter("give --seed or --seeds, not both", param_hint="--seeds")
@@ -108,6 +130,7 @@ def train(
             raise typer.BadParameter("give cuda: each process takes its own", param_hint="--device")
         several = team.world > 1 and device in ("auto", "cuda") and _has_cuda()
         where = pick_device(f"cuda:{local_rank()}" if several else device)
+        writers = writers_of(log_to or ()) if team.leads else ()
         stores = _stores(context.params, str(where), team, session)
         with training_view(session) as view:
             training = Training(
@@ -119,6 +142,7 @@ def train(
                 offline=offline,
                 team=team,
                 watch=view,
+                log_to=writers,
             )
             best = [train(training)] if seeds is None else train_seeds(training, seeds)
         if team.leads:
@@ -158,19 +182,30 @@ def _stores(
 
 def _settings(params: dict[str, Any]) -> "TrainConfig":
     """The preset, changed by what the command line says."""
-    from dashfusion_training.config import changed, preset_names, read_preset, with_settings
+    from dashfusion_training.config import (
+        ABLATIONS,
+        changed,
+        preset_names,
+        read_preset,
+        with_settings,
+    )
 
     first = params["dataset"][0].stem
     usual = first if first in preset_names() else "mini"
     config = read_preset(params["preset"] or usual)
     config = with_settings(config, parse_key_values(params["set"] or []))
     keys = ("seed", "text_encoder", "label_range", "fusion", "bottleneck", "precision")
-    named = {key: params[key] for key in keys}
+    ablated: dict[str, Any] = {}
+    for part in params["ablate"] or []:
+        ablated |= ABLATIONS[part.value]
+    if params["fusion"] not in (None, ablated.get("fusion", params["fusion"])):
+        raise typer.BadParameter("--ablate hbf is --fusion concat", param_hint="--fusion")
+    named = {**ablated, **{key: params[key] for key in keys if params[key] is not None}}
     if params["modalities"] is not None:
         named["modalities"] = parse_modalities(params["modalities"])
     if params["classes"] is not None:
         named["classes"] = parse_classes(params["classes"])
-    return changed(config, {k: v for k, v in named.items() if v is not None})
+    return changed(config, named)
 
 
 def _has_cuda() -> bool:

@@ -71,7 +71,7 @@ def test_the_table_shows_the_last_epochs_and_the_best() -> None:
 def test_the_bar_tells_the_pace_and_the_time_left_for_all() -> None:
     clock = Clock()
     with terminal(clock) as (view, console, _):
-        view.seed(1, 2, 1111)
+        view.begin(1, 2, "seed 1111")
         learn(view, clock, epochs=4, maes=[0.9, 0.8])
         view.step(3, 4, 1, 10, 0.5)
         clock.now += 2.0
@@ -86,9 +86,9 @@ def test_the_bar_tells_the_pace_and_the_time_left_for_all() -> None:
 def test_at_the_end_the_table_stays_and_the_bar_goes() -> None:
     clock = Clock()
     with terminal(clock) as (view, _, out):
-        view.seed(1, 2, 1111)
+        view.begin(1, 2, "seed 1111")
         learn(view, clock, epochs=2, maes=[0.9, 0.8])
-        view.seed(2, 2, 1112)
+        view.begin(2, 2, "seed 1112")
         learn(view, clock, epochs=2, maes=[0.7, 0.75])
     text = ESCAPES.sub("", out.getvalue())
     assert "seed 1111 (1 of 2): best epoch 2, valid MAE 0.8000, Corr 0.700" in text
@@ -116,7 +116,7 @@ def test_small_terminals_are_not_overrun(width: int, height: int) -> None:
         file=out, force_terminal=True, color_system=None, width=width, height=height
     )  # fmt: skip
     with training_view(Session(), console=console, clock=clock) as view:
-        view.seed(1, 5, 1111)
+        view.begin(1, 5, "seed 1111")
         learn(view, clock, epochs=60, maes=[1.0 - k / 100 for k in range(50)])
         view.step(51, 60, 3, 10, 0.5)
         lines = drawn(console, view)
@@ -128,7 +128,7 @@ def test_elsewhere_it_is_a_line_every_ten_seconds_and_one_an_epoch() -> None:
     clock, out = Clock(), io.StringIO()
     console = Console(file=out, force_terminal=False)
     with training_view(Session(), console=console, clock=clock) as view:
-        view.seed(2, 2, 1112)
+        view.begin(2, 2, "seed 1112")
         learn(view, clock, epochs=2, maes=[0.9, 0.8])
     assert out.getvalue().splitlines() == [
         "seed 1112 (2 of 2): epoch 1 of 2, step 5 of 10, loss 0.5000, 2.0 s a step, 0:30 left",
@@ -154,7 +154,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(file=out, force_terminal=True)
     for place in (console, None):
         with training_view(Session(quiet=True), console=place) as view:
-            view.seed(1, 1, 1111)
+            view.begin(1, 1, "seed 1111")
             learn(view, Clock(), epochs=1, maes=[1.0])
     assert (out.getvalue(), *capsys.readouterr()) == ("", "", "")
 

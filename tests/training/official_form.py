@@ -6,9 +6,10 @@ benchmark's own feature file: `id` ("video$_$clip"), `raw_text`, `text_bert` [N,
 `vision_lengths` (lists), `annotations`, `classification_labels`, `regression_labels`, for CH-SIMS
 the labels of single modalities too; `text` [N, tokens, 768] on request (nothing here reads it).
 
-The signal stands in feature 0 of the frames; all else is noise of a tenth of its size. In two
-thirds of the samples something is wrong with the frames, and never with feature 0: a -inf in the
-audio (MOSI's own flaw), a NaN in the vision, a frame inside the length that is all zero.
+The signal stands in feature 0 of the frames; all else is noise of a tenth of its size, or less
+where there are many features. In two thirds of the samples something is wrong with the frames, and
+never with feature 0: a -inf in the audio (MOSI's own flaw), a NaN in the vision, a frame inside the
+length that is all zero.
 
 kind="sum"        A word, the level of the voice and the level of the face each say a number in
                   [-1, 1]; the label is their mean. All frames of a sample have one level (and
@@ -53,6 +54,7 @@ VOCABULARY = (*SPECIAL, *SAYS, *MARKERS, *NEUTRAL)
 SLOTS = 4
 SLOT_FRAMES = 3
 NOISE = 0.1
+NOISY_DIMS = 20  # of more features the noise of all together is that of so many
 _CLIPS_PER_VIDEO = 7
 
 
@@ -187,9 +189,10 @@ def _frames(
     With a `clock` no frame is lost, and features 1 to 4 tell the slot.
     """
     values = np.zeros((len(levels), steps, dims), np.float32)
+    noise = NOISE * min(1.0, NOISY_DIMS / dims) ** 0.5
     for k, level in enumerate(levels):
         length = len(level)
-        values[k, :length] = draw.normal(0, NOISE, (length, dims))
+        values[k, :length] = draw.normal(0, noise, (length, dims))
         values[k, :length, 0] += level
         if clock:
             slots = np.arange(length) // SLOT_FRAMES

@@ -39,6 +39,7 @@ def by_loops(
     cross: bool = False,
     semantic: bool = True,
     supervised: bool = True,
+    h_compared: bool = True,
 ) -> float:
     space = {**dict(compared.means.items()), "h": compared.h_first}
     here = {**dict(compared.present.items()), "h": compared.present.text}
@@ -50,7 +51,9 @@ def by_loops(
             for other in ("vision", "audio"):
                 pairs.append(("text", i, other, i, other if cross else "text"))
         if supervised:
-            for s in ("text", "vision", "audio", "h"):
+            for s in (
+                ("text", "vision", "audio", "h") if h_compared else ("text", "vision", "audio")
+            ):
                 pairs += [(s, i, s, p, s) for p in companions.positives[row].tolist()]
         for anchor_space, a, positive_space, p, negative_space in pairs:
             if p < 0 or not here[anchor_space][a] or not here[positive_space][p]:
@@ -66,16 +69,25 @@ def by_loops(
 
 
 @pytest.mark.parametrize("cross", [False, True])
+@pytest.mark.parametrize("h_compared", [False, True])
 @pytest.mark.parametrize(("semantic", "supervised"), [(True, True), (True, False), (False, True)])
-def test_sum_over_pairs(cross: bool, semantic: bool, supervised: bool) -> None:
+def test_sum_over_pairs(cross: bool, semantic: bool, supervised: bool, h_compared: bool) -> None:
     compared, companions = planted()
     config = ContrastiveConfig(
         semantic_negatives="cross" if cross else "text",
         reduction="sum",
         semantic=semantic,
         supervised=supervised,
+        h_compared=h_compared,
     )
-    expected = by_loops(compared, companions, cross=cross, semantic=semantic, supervised=supervised)
+    expected = by_loops(
+        compared,
+        companions,
+        cross=cross,
+        semantic=semantic,
+        supervised=supervised,
+        h_compared=h_compared,
+    )
     loss = contrastive_loss(compared, companions, config)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 

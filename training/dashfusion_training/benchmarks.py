@@ -18,11 +18,13 @@ SPLITS = ("train", "valid", "test")
 class Benchmark:
     """What the official feature file of one benchmark holds, and how to know it.
 
+    `title` is what papers call it, `name` what files and options call it.
     `counts` are the samples of each split in the paper's table I; `sha256` is that of the
     published file, called `file_name` where it is published; `home` says where that is.
     """
 
     name: str
+    title: str
     label_range: tuple[float, float]
     audio_dims: int
     audio_steps: int
@@ -48,6 +50,7 @@ def _counts(train: int, valid: int, test: int) -> Mapping[str, int]:
 _ROWS = (
     Benchmark(
         name="mosi",
+        title="MOSI",
         label_range=(-3.0, 3.0),
         audio_dims=5,
         audio_steps=375,
@@ -60,6 +63,7 @@ _ROWS = (
     ),
     Benchmark(
         name="mosei",
+        title="MOSEI",
         label_range=(-3.0, 3.0),
         audio_dims=74,
         audio_steps=500,
@@ -72,6 +76,7 @@ _ROWS = (
     ),
     Benchmark(
         name="sims",
+        title="CH-SIMS",
         label_range=(-1.0, 1.0),
         audio_dims=33,
         audio_steps=400,

@@ -54,7 +54,8 @@ def new_checkpoint(
             bottleneck=config.bottleneck,
             encoder_layers=config.encoder_layers,
             fusion_layers=config.fusion_layers,
-            fusion=config.fusion,  # type: ignore[arg-type]
+            fusion=config.fusion,
+            temporal_alignment=config.temporal_alignment,
             norm_order=config.norm_order,  # type: ignore[arg-type]
             position_dropout=config.position_dropout,
             encoder_dropout=config.encoder_dropout,

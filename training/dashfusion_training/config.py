@@ -11,10 +11,18 @@ from importlib import resources
 from typing import Any, get_args
 
 from dashfusion_models.errors import ConfigError
-from dashfusion_models.network.config import Fusion, NormOrder
+from dashfusion_models.network.config import NormOrder
+from dashfusion_models.network.fusions import FUSIONS
 from dashfusion_models.records import MODALITIES
 
-__all__ = ["TrainConfig", "changed", "preset_names", "read_preset", "with_settings"]
+__all__ = [
+    "ABLATIONS",
+    "TrainConfig",
+    "changed",
+    "preset_names",
+    "read_preset",
+    "with_settings",
+]
 
 
 CHOICES = {
@@ -24,8 +32,17 @@ CHOICES = {
     "retrieval_classes": ("rounded", "value"),
     "decay_spares": ("norms-and-biases", "bert-norms"),
     "precision": ("fp32", "bf16", "fp16"),
-    "fusion": get_args(Fusion),
+    "fusion": tuple(FUSIONS),
     "norm_order": get_args(NormOrder),
+}
+
+# Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    "temporal-alignment": {"temporal_alignment": False},
+    "semantic-alignment": {"semantic_alignment": False},
+    "dual-stream-alignment": {"temporal_alignment": False, "semantic_alignment": False},
+    "scl": {"supervised_contrast": False},
+    "hbf": {"fusion": "concat"},  # ours: the same network as table V's concatenation
 }
 
 
@@ -48,7 +65,7 @@ class TrainConfig:
     weight_decay: float = 1e-3
     decay_spares: str = "norms-and-biases"  # ours; "bert-norms" is the code's
     loss: str = "mse"  # paper, eq. 10
-    contrastive_weight: float = 0.2  # paper, eq. 12: λ; 0 draws no companions
+    contrastive_weight: float = 0.2  # paper, eq. 12: λ
     contrastive_reduction: str = "authors"
     semantic_negatives: str = "text"
     temperature: float = 0.5  # paper: τ
@@ -66,6 +83,9 @@ class TrainConfig:
     bottleneck: int = 8
     fusion: str = "hbf"
     norm_order: str = "post"
+    temporal_alignment: bool = True  # False: H is learned tokens, the same for all samples
+    semantic_alignment: bool = True  # False: the two semantic pairs go
+    supervised_contrast: bool = True  # False: the eight supervised pairs go
     position_dropout: float = 0.1
     encoder_dropout: float = 0.5
     normalise: bool = True  # the benchmarks' ready features stay as they are (code)
@@ -123,6 +143,11 @@ class TrainConfig:
                 f"modalities: {self.modalities!r} makes no sense; name some of "
                 f"{', '.join(MODALITIES)}"
             )
+
+    @property
+    def draws_companions(self) -> bool:
+        """Whether any pair is compared, so that companions are needed."""
+        return self.contrastive_weight > 0 and (self.semantic_alignment or self.supervised_contrast)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON and TOML can hold them."""

@@ -7,36 +7,21 @@ last one counts.
 
 from __future__ import annotations
 
-import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashfusion_training.files import writing
+from dashfusion_training.pictures import BLUE, GREEN, GREY, ORANGE, write_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["write_curves", "write_curves_of_seeds"]
 
-# Okabe and Ito's palette: told apart with any colour vision, and in grey by their lightness.
-LOSS, MAE, CORR, BEST = "#0072B2", "#D55E00", "#009E73", "#595959"
-STYLE = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "dashfusion",  # names inside the file are the same every time
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E5E5E5",
-    "grid.linewidth": 0.6,
-    "legend.edgecolor": "none",
-    "legend.framealpha": 0.85,
-    "legend.fancybox": False,
-}
+LOSS, MAE, CORR, BEST = BLUE, ORANGE, GREEN, GREY
 INCHES = (6.4, 6.6)
 
 Points = tuple[list[float], list[float]]
@@ -199,14 +184,10 @@ def _mean_line(lines: Sequence[Points]) -> Points:
 
 def _write(output: Path, draw: Callable[[Mapping[str, Axes]], None]) -> None:
     """Draw three panels above each other and write them, whole or not at all."""
-    from matplotlib import style
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
-    picture = io.BytesIO()
-    with style.context(["default", STYLE]):  # a user's own matplotlibrc has no say
-        figure = Figure(figsize=INCHES, layout="constrained")
+    def on(figure: Figure) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         panels = dict(zip(_LINES, figure.subplots(3, 1, sharex=True), strict=True))
         panels["train_loss"].set_ylabel("training loss")
         panels["valid_mae"].set_ylabel("validation MAE")
@@ -215,10 +196,5 @@ def _write(output: Path, draw: Callable[[Mapping[str, Axes]], None]) -> None:
         panels["valid_corr"].xaxis.set_major_locator(MaxNLocator(integer=True))
         draw(panels)
         figure.align_ylabels()
-        FigureCanvasSVG(figure)
-        # Neither the day nor the version of matplotlib is in the file.
-        figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
-    beside = output.with_name(f"{output.name}.{os.getpid()}.part")
-    with writing(output, beside):
-        beside.write_bytes(picture.getvalue())
-        beside.replace(output)
+
+    write_picture(output, INCHES, on)

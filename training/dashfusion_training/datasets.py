@@ -16,7 +16,7 @@ from dashfusion_models.errors import DataError
 from dashfusion_models.records import MODALITIES, Features, Modality
 from dashfusion_models.store import Row, Store
 from dashfusion_training.config import TrainConfig
-from dashfusion_training.neighbours import Neighbours, draw_companions
+from dashfusion_training.neighbours import POSITIVES, Neighbours, draw_companions
 from dashfusion_training.processes import ALONE, Team
 
 __all__ = ["Dataset", "Lesson", "Sample", "count_batches", "epoch_batches", "load_dataset"]
@@ -134,6 +134,8 @@ def epoch_batches(
             anchors = mine or [(0, batch[0])]
             seed = [config.seed, epoch, place]
             drawn = _companions(seed, anchors, neighbours)
+            if drawn is not None and not config.supervised_contrast:
+                drawn[:, :POSITIVES] = -1  # nothing compares them
             yield _lesson(samples, composer, seed, [i for _, i in anchors], drawn, share)
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-__all__ = ["NEAREST", "Neighbours", "classes_of", "draw_companions", "find_neighbours"]
+__all__ = ["NEAREST", "POSITIVES", "Neighbours", "classes_of", "draw_companions", "find_neighbours"]
 
 NEAREST = 10  # candidates of each kind (paper)
 POSITIVES = 2  # of the anchor's class

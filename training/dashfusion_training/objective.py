@@ -24,7 +24,11 @@ AUTHORS_ENTRIES = 22  # entries that the code averages; 12 of them are constant 
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveConfig:
-    """Which pairs are live and how they are weighed (paper III-C and III-D)."""
+    """Which pairs are live and how they are weighed (paper III-C and III-D).
+
+    `semantic` and `supervised` say which of the two kinds there are. `h_compared` is whether H is
+    a space of the supervised pairs: without temporal alignment it is the same for all samples.
+    """
 
     weight: float = 0.2  # paper, eq. 12: λ
     temperature: float = 0.5  # paper: τ
@@ -32,6 +36,7 @@ class ContrastiveConfig:
     reduction: Literal["authors", "sum"] = "authors"
     semantic: bool = True
     supervised: bool = True
+    h_compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -169,14 +174,14 @@ def contrastive_loss(
 def _pairs(
     companions: Companions, config: ContrastiveConfig
 ) -> Iterator[tuple[str, str, Int[Tensor, " b"], str]]:
-    """Yield (anchor's space, positive's space, the positives' rows, negatives' space): 10 pairs."""
+    """Yield (anchor's space, positive's space, positives' rows, negatives' space): 10 in full."""
     others: tuple[Modality, ...] = ("vision", "audio")
     if config.semantic:
         for modality in others:
             negatives = "text" if config.semantic_negatives == "text" else modality
             yield "text", modality, companions.anchors, negatives
     if config.supervised:
-        for space in ("text", "vision", "audio", "h"):
+        for space in ("text", "vision", "audio", *(("h",) if config.h_compared else ())):
             for k in range(companions.positives.shape[1]):
                 yield space, space, companions.positives[:, k], space
 

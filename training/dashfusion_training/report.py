@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 
+from dashfusion_models.errors import TrainingError
 from dashfusion_training.config import TrainConfig
-from dashfusion_training.files import write_whole
+from dashfusion_training.files import first_line, write_whole
 from dashfusion_training.run import Position
 
-__all__ = ["Trained", "environment", "write_report"]
+__all__ = ["Trained", "environment", "join_reports", "mean_and_std", "read_report", "write_report"]
 
 SCHEMA = "dashfusion/training/1"
 PACKAGES = ("dashfusion", "torch", "transformers", "librosa", "mediapipe", "numpy")
@@ -52,9 +53,45 @@ def write_report(
         "config": trained[0].config.to_dict(),
         "data": dict(data),
         "seeds": [_of_seed(one) for one in trained],
-        **_summary([one.metrics for one in trained]),
+        **mean_and_std([one.metrics for one in trained]),
         "environment": environment(device),
     }
+    _write(folder, report)
+
+
+def read_report(folder: Path) -> dict[str, Any] | None:
+    """What `write_report` wrote into `folder`; None where no training has ended.
+
+    Raises:
+        TrainingError: there is something else.
+    """
+    path = folder / "report.json"
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        if report["schema"] != SCHEMA or not all(seed["metrics"] for seed in report["seeds"]):
+            raise ValueError(f"schema {report['schema']}")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{path}: cannot be used ({first_line(error)}); delete it to train again"
+        ) from error
+    return dict(report)
+
+
+def join_reports(folder: Path, reports: Sequence[Mapping[str, Any]]) -> None:
+    """Write one report on several seeds that were trained by themselves."""
+    seeds = [seed for report in reports for seed in report["seeds"]]
+    joined = {
+        **reports[0],
+        "finished": max(report["finished"] for report in reports),
+        "seeds": seeds,
+        **mean_and_std([seed["metrics"] for seed in seeds]),
+    }
+    _write(folder, joined)
+
+
+def _write(folder: Path, report: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "report.json", json.dumps(report, indent=1, allow_nan=False))
 
@@ -84,7 +121,7 @@ def _of_seed(one: Trained) -> dict[str, Any]:
     }
 
 
-def _summary(metrics: Sequence[Metrics]) -> dict[str, dict[str, float | None]]:
+def mean_and_std(metrics: Sequence[Metrics]) -> dict[str, dict[str, float | None]]:
     """Mean and standard deviation (n - 1); None where a seed has no value, or there is one seed."""
     mean: dict[str, float | None] = {}
     std: dict[str, float | None] = {}

@@ -39,7 +39,7 @@ class Retrieval:
 
     def refresh(self, epoch: int) -> None:
         """Search with the network as it is now, before epochs 1, 3, 5, … (code)."""
-        if not self._config.contrastive_weight or (epoch - 1) % self._config.retrieve_every:
+        if not self._config.draws_companions or (epoch - 1) % self._config.retrieve_every:
             return
         vectors = embed(self._checkpoint, self._team.part(self._samples), device=self._device)
         everyone = self._team.gather(vectors, len(self._samples))

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,6 +22,7 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.files import first_line, write_whole, writing
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.watch import UNWATCHED, Watcher
+from dashfusion_training.writers import OpenWriter, Writers
 
 __all__ = ["Position", "Resumable", "Run", "SourceMetrics", "require_free"]
 
@@ -87,14 +88,18 @@ class Run:
         data: Mapping[str, Any] | None = None,
         team: Team = ALONE,
         watch: Watcher = UNWATCHED,
+        log_to: Sequence[OpenWriter] = (),
     ) -> None:
         """Create the folder, or open it again with `resume`; `data` says what is trained on.
+
+        `log_to` opens the writers that show log.jsonl elsewhere; `close` finishes them.
 
         Raises:
             TrainingError: it exists and `resume` is off, or it was made with other settings or on
                 other data.
         """
         self.folder, self.team, self.watch = folder, team, watch
+        self._writers = Writers(log_to if team.leads else ())
         self._saved = self._looked = time.monotonic()
         identity = {
             "config.toml": tomli_w.dumps(
@@ -121,6 +126,11 @@ class Run:
 
     def resume(self, **parts: Resumable) -> Position:
         """Restore what was saved last and return where that was; the start if nothing was."""
+        at = self._restored(parts)
+        self._writers.begin(self.folder, epoch=at.epoch, step=at.step)
+        return at
+
+    def _restored(self, parts: Mapping[str, Resumable]) -> Position:
         path = self.folder / "last" / STATE
         if not path.exists():
             return Position()
@@ -213,12 +223,17 @@ class Run:
         return replace(at, seconds=at.seconds + self._seconds()).next_epoch()
 
     def log(self, **entry: Any) -> None:
-        """Append a line to log.jsonl."""
+        """Append a line to log.jsonl and tell the writers."""
         if self.team.leads:
             line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), **entry})
             path = self.folder / "log.jsonl"
             with writing(path), path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+            self._writers.write(json.loads(line))
+
+    def close(self) -> None:
+        """Finish the writers."""
+        self._writers.close()
 
     def _keep(
         self, checkpoint: Checkpoint, at: Position, valid: SourceMetrics, config: TrainConfig

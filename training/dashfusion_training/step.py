@@ -143,10 +143,13 @@ class WarmUpThenFall:
 
 def _contrastive(config: TrainConfig) -> ContrastiveConfig:
     return ContrastiveConfig(
-        weight=config.contrastive_weight,
+        weight=config.contrastive_weight if config.draws_companions else 0.0,
         temperature=config.temperature,
         semantic_negatives=config.semantic_negatives,  # type: ignore[arg-type]
         reduction=config.contrastive_reduction,  # type: ignore[arg-type]
+        semantic=config.semantic_alignment,
+        supervised=config.supervised_contrast,
+        h_compared=config.temporal_alignment,
     )
 
 

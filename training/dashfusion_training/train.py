@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from dashfusion_training.report import Trained, environment, write_report
 from dashfusion_training.run import Run, require_free
 from dashfusion_training.sources import feature_specs
 from dashfusion_training.watch import UNWATCHED, Watcher
+from dashfusion_training.writers import OpenWriter
 
 __all__ = ["Training", "train", "train_seeds"]
 
@@ -44,6 +46,7 @@ class Training:
     offline: bool = False
     team: Team = ALONE
     watch: Watcher = UNWATCHED
+    log_to: tuple[OpenWriter, ...] = ()  # writers that show log.jsonl elsewhere
 
 
 def train(training: Training) -> Path:
@@ -75,7 +78,7 @@ def train_seeds(training: Training, count: int) -> list[Path]:
     runs: dict[int, Path] = {}
     trained: list[Trained] = []
     for number, seed in enumerate(range(FIRST_SEED, FIRST_SEED + count), start=1):
-        training.watch.seed(number, count, seed)
+        training.watch.begin(number, count, f"seed {seed}")
         runs[seed] = training.output / f"seed-{seed}"
         again = training.resume and (runs[seed] / "config.toml").exists()
         config = changed(training.config, {"seed": seed})
@@ -110,16 +113,18 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
         data=identity,
         team=team,
         watch=training.watch,
+        log_to=training.log_to,
     )
-    run.log(kind="start", environment=environment(training.device), processes=team.world)
-    at = fit(
-        replace(checkpoint, training=identity),
-        splits,
-        config,
-        run,
-        device=training.device,
-        team=team,
-    )
+    with contextlib.closing(run):
+        run.log(kind="start", environment=environment(training.device), processes=team.world)
+        at = fit(
+            replace(checkpoint, training=identity),
+            splits,
+            config,
+            run,
+            device=training.device,
+            team=team,
+        )
     return Trained(config=config, at=at, test=_tested(training, run.best) if team.leads else {})
 
 

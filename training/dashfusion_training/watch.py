@@ -11,7 +11,7 @@ __all__ = ["UNWATCHED", "Unwatched", "Watcher"]
 class Watcher(Protocol):
     """Is told what happened, in order."""
 
-    def seed(self, number: int, of: int, seed: int) -> None:
+    def begin(self, number: int, of: int, name: str) -> None:
         """The `number`th of several trainings begins."""
         ...
 
@@ -34,7 +34,7 @@ class Watcher(Protocol):
 class Unwatched:
     """Looks at nothing; whoever looks at one thing only starts from here."""
 
-    def seed(self, number: int, of: int, seed: int) -> None:
+    def begin(self, number: int, of: int, name: str) -> None:
         """Look away."""
 
     def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:

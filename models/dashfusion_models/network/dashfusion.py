@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from dashfusion_models.network.alignment import TemporalAlignment
+from dashfusion_models.network.alignment import LearnedTokens, TemporalAlignment
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.encoder import FrameEncoder
 from dashfusion_models.network.fusions import build_fusion
@@ -66,7 +66,11 @@ class DashFusion(nn.Module):
         self.absent_text = nn.Parameter(0.02 * torch.randn(config.bottleneck, width))
         self.absent_audio = nn.Parameter(0.02 * torch.randn(1, width))
         self.absent_vision = nn.Parameter(0.02 * torch.randn(1, width))
-        self.alignment = TemporalAlignment(width, config.heads, config.alignment_head_width)
+        self.alignment: TemporalAlignment | LearnedTokens = (
+            TemporalAlignment(width, config.heads, config.alignment_head_width)
+            if config.temporal_alignment
+            else LearnedTokens(width, config.bottleneck)
+        )
         self.fusion = build_fusion(config)
         self.head = nn.Sequential(  # concat -> 2d -> d -> 1 (code)
             nn.Linear(self.fusion.out_width, 2 * width),

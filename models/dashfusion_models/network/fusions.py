@@ -1,15 +1,22 @@
 """The ways to fuse H with the three streams: the paper's (III-E) and those it is compared with.
 
-Each takes H and the streams and returns what the head reads. Source: paper eq. 6 to 9 for the
-hierarchical bottleneck fusion; table V for the others, as METHOD.md section 9 reads it.
+Each is a `Fusion`: it takes H and the streams and returns what the head reads. Source: paper eq. 6
+to 9 for the hierarchical bottleneck fusion; table V for the others, as METHOD.md section 9 reads
+it. A new one needs a class here, or in a file beside, and a line in `FUSIONS`; CONTRIBUTING.md
+shows it.
 """
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dashfusion_models.errors import ConfigError
 from dashfusion_models.network.attention import (
     FeedForward,
     SharedQueryAttention,
@@ -19,9 +26,22 @@ from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.sequence import Sequence
 from dashfusion_models.records import MODALITIES, Streams
 
-__all__ = ["build_fusion"]
+__all__ = ["FUSIONS", "Fusion", "build_fusion"]
 
 FIRST_TOKENS = 4  # of the three streams and H
+
+
+class Fusion(nn.Module, ABC):
+    """What stands between alignment and head; `out_width` is how many numbers the head reads.
+
+    No step that is not real may change the answer, and no sample another's.
+    """
+
+    out_width: int
+
+    @abstractmethod
+    def forward(self, h: Sequence, x: Streams[Sequence]) -> Float[Tensor, "b out"]:
+        """Return `out_width` numbers for each sample."""
 
 
 class _Refine(nn.Module):
@@ -66,7 +86,7 @@ class _BottleneckLayer(nn.Module):
         return h, x
 
 
-class BottleneckFusion(nn.Module):
+class BottleneckFusion(Fusion):
     """Eq. 6 to 9; `halve` is the paper's hierarchy, without it p stays (table V's BF)."""
 
     def __init__(self, config: NetworkConfig, *, halve: bool) -> None:
@@ -86,7 +106,7 @@ class BottleneckFusion(nn.Module):
         return torch.cat([x.text.first, x.audio.first, x.vision.first, h.first], dim=-1)
 
 
-class CrossAttentionFusion(nn.Module):
+class CrossAttentionFusion(Fusion):
     """Table V's cross-attention: H is never cut and the streams never change."""
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -104,7 +124,7 @@ class CrossAttentionFusion(nn.Module):
         return h.first
 
 
-class Concatenation(nn.Module):
+class Concatenation(Fusion):
     """Table V's concat, and with `layers` its concat + self-attention over [X_t; X_a; X_v; H]."""
 
     def __init__(self, config: NetworkConfig, *, layers: int) -> None:
@@ -130,18 +150,23 @@ class Concatenation(nn.Module):
         )
 
 
-def build_fusion(
-    config: NetworkConfig,
-) -> BottleneckFusion | CrossAttentionFusion | Concatenation:
-    """Build the fusion that `config.fusion` names; its `out_width` is what the head reads."""
-    match config.fusion:
-        case "hbf":
-            return BottleneckFusion(config, halve=True)
-        case "bf":
-            return BottleneckFusion(config, halve=False)
-        case "ca":
-            return CrossAttentionFusion(config)
-        case "concat":
-            return Concatenation(config, layers=0)
-        case "concat-sa":
-            return Concatenation(config, layers=config.fusion_layers)
+FUSIONS: Mapping[str, Callable[[NetworkConfig], Fusion]] = MappingProxyType(
+    {
+        "hbf": lambda config: BottleneckFusion(config, halve=True),
+        "bf": lambda config: BottleneckFusion(config, halve=False),
+        "ca": CrossAttentionFusion,
+        "concat": lambda config: Concatenation(config, layers=0),
+        "concat-sa": lambda config: Concatenation(config, layers=config.fusion_layers),
+    }
+)
+
+
+def build_fusion(config: NetworkConfig) -> Fusion:
+    """Build the fusion that `config.fusion` names.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if config.fusion not in FUSIONS:
+        raise ConfigError(f"fusion: {config.fusion!r} is unknown; use {' or '.join(FUSIONS)}")
+    return FUSIONS[config.fusion](config)

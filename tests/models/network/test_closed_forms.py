@@ -1,82 +1,63 @@
-"""Parameters and multiply-adds equal METHOD.md section 9, which were counted by hand."""
+"""Parameters of each part equal what METHOD.md sections 1 to 5 say, added up by hand.
+
+The sums for the paper's networks, and the multiply-adds, are in tests/training/test_operations.py.
+"""
 
 import pytest
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
-from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
-from dashfusion_models.network.fusions import build_fusion
-from dashfusion_models.network.sequence import Sequence
-from dashfusion_models.records import Streams
+from tests.models.network.tiny import TINY_BERT, tiny_config
 
-BERT = {
-    "model_type": "bert",
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-}
-POOLER = 768 * 768 + 768  # counted in METHOD.md; nothing reads it, so ours is not built
+D = 32  # of the tiny network, as are the numbers below
+HEADS, HEAD_WIDTH = 4, 8
+AUDIO, VISION = (5, 40), (7, 30)  # features, learned positions
 
-BENCHMARKS = {
-    "sims": ({"vocab_size": 21128}, (33, 400), (709, 55), 2, 2, 104_883_201),
-    "mosi": ({"vocab_size": 30522}, (5, 375), (20, 500), 2, 2, 112_059_777),
-    "mosei": ({"vocab_size": 30522}, (74, 500), (35, 500), 4, 3, 113_344_001),
-}
+NORM = 2 * D
+FEED_FORWARD = (2 * D * D + 2 * D) + (2 * D * D + D)
+ONE_LAYER = 4 * (D * D + D) + NORM + FEED_FORWARD + NORM  # eq. 1, 6, 9
+MULTI = 7 * D * D + (D * D + D) + NORM + FEED_FORWARD + NORM  # eq. 7 and 8
+TRANSFORMERS = {"hbf": 4, "bf": 4, "ca": 1, "concat": 0, "concat-sa": 1}  # in each layer
+REFINES = {"hbf": 1, "bf": 1, "ca": 1, "concat": 0, "concat-sa": 0}
 
 
-def config_of(name: str, **changes: object) -> NetworkConfig:
-    vocabulary, audio, vision, encoder_layers, fusion_layers, _ = BENCHMARKS[name]
-    return NetworkConfig(
-        text_encoder={**BERT, **vocabulary},
-        audio_dims=audio[0],
-        audio_steps=audio[1],
-        vision_dims=vision[0],
-        vision_steps=vision[1],
-        encoder_layers=encoder_layers,
-        fusion_layers=fusion_layers,
-        **changes,
-    )
+def count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_parameters(name: str) -> None:
+@pytest.fixture
+def whole() -> DashFusion:
     with torch.device("meta"):
-        network = DashFusion(config_of(name))
-    counted = sum(p.numel() for p in network.parameters())
-    absent = sum(p.numel() for n, p in network.named_parameters() if n.startswith("absent_"))
-    assert counted - absent + POOLER == BENCHMARKS[name][-1]
+        return DashFusion(tiny_config(encoder_layers=3))
 
 
-@pytest.mark.parametrize(
-    ("fusion", "multiply_adds"),
-    [
-        ("hbf", 146_639_872),
-        ("bf", 148_464_640),
-        ("ca", 70_423_552),
-        ("concat-sa", 304_861_696),
-        ("concat", 0),
-    ],
-)
-def test_multiply_adds_of_the_fusion_at_ch_sims_shapes(fusion: str, multiply_adds: int) -> None:
-    """Counted by torch's own counter over the modules: matrix products only, two each."""
-    module: nn.Module = build_fusion(config_of("sims", fusion=fusion)).eval()
+def test_encoders(whole: DashFusion) -> None:
+    hidden = TINY_BERT["hidden_size"]
+    assert count(whole.text_encoder.project) == hidden * D + D * D + NORM
+    for encoder, (dims, steps) in ((whole.audio_encoder, AUDIO), (whole.vision_encoder, VISION)):
+        cls_and_positions = D + (steps + 1) * D
+        assert count(encoder) == dims * D + D + cls_and_positions + 3 * ONE_LAYER + NORM
 
-    def stream(steps: int) -> Sequence:
-        return Sequence(
-            values=torch.randn(1, steps, 128), real=torch.ones(1, steps, dtype=torch.bool)
-        )
 
-    x = Streams(text=stream(50), audio=stream(401), vision=stream(56))
-    with (
-        torch.no_grad(),
-        sdpa_kernel(SDPBackend.MATH),
-        FlopCounterMode(display=False) as counter,
-    ):
-        module(stream(50), x)
-    assert counter.get_total_flops() == 2 * multiply_adds
+def test_temporal_alignment(whole: DashFusion) -> None:
+    """Eq. 4: one query, two keys, two values, one output with a bias."""
+    assert count(whole.alignment) == 6 * D * HEADS * HEAD_WIDTH + D
+
+
+@pytest.mark.parametrize("fusion", TRANSFORMERS)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_fusion_and_head(fusion: str, layers: int) -> None:
+    with torch.device("meta"):
+        network = DashFusion(tiny_config(fusion=fusion, fusion_layers=layers))
+    one = TRANSFORMERS[fusion] * ONE_LAYER + REFINES[fusion] * MULTI
+    assert count(network.fusion) == layers * one
+    firsts = 1 if fusion == "ca" else 4
+    head = (firsts * D * 2 * D + 2 * D) + (2 * D * D + D) + (D + 1)
+    assert count(network.head) == head
+
+
+def test_nothing_else_has_parameters(whole: DashFusion) -> None:
+    parts = ("text_encoder", "audio_encoder", "vision_encoder", "alignment", "fusion", "head")
+    absent = (8 + 1 + 1) * D  # tokens for an absent text, voice, face
+    assert count(whole) == sum(count(getattr(whole, part)) for part in parts) + absent

@@ -1,0 +1,175 @@
+"""`dashfusion reproduce`: the tables of the paper, ours beside them."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dashfusion_cli import options as opt
+from dashfusion_cli.messages import say_note
+from dashfusion_cli.output import Output
+from dashfusion_cli.progress import show_progress
+from dashfusion_cli.session import Session, session_of
+from dashfusion_cli.settings import setting
+from dashfusion_cli.values import parse_key_values
+
+if TYPE_CHECKING:
+    from dashfusion_training.paper.comparison import Comparison
+    from dashfusion_training.paper.plan import Request
+
+__all__ = ["register"]
+
+_FAILED = 1
+
+
+class Table(StrEnum):
+    """The tables of the paper, and its figure of results."""
+
+    table1 = "table1"
+    table2 = "table2"
+    table3 = "table3"
+    table4 = "table4"
+    table5 = "table5"
+    fig4 = "fig4"
+
+
+class Presets(StrEnum):
+    """Whose presets."""
+
+    paper = "paper"
+    authors = "authors"
+
+
+class Form(StrEnum):
+    """The forms of a table."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+    latex = "latex"
+
+
+_Tables = Annotated[list[Table], typer.Argument(help="Which; several run one after the other.")]
+_Output = Annotated[
+    Path,
+    setting("--output", "-o", metavar="DIR", help="Where the tables and the trainings are kept."),
+]
+_Seeds = Annotated[
+    int, setting("--seeds", metavar="N", min=1, help="Trainings a row: seeds 1111, 1112, …")
+]
+_Presets = Annotated[
+    Presets, setting("--presets", help="As the paper says, or as the authors' code does.")
+]
+_Set = Annotated[
+    list[str] | None,
+    setting("--set", metavar="KEY=VALUE", help="Change a setting of every training; repeatable."),
+]
+_TextEncoder = Annotated[
+    str | None, setting("--text-encoder", metavar="NAME|PATH", help="Instead of BERT-base.")
+]
+_Jobs = Annotated[
+    int | None,
+    setting(
+        "--jobs",
+        metavar="N",
+        min=1,
+        help="Trainings at the same time; default: one a GPU, or one for every eight cores.",
+    ),
+]
+_Form = Annotated[Form, setting("--format", help="The form of what is printed.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    epilog = opt.example("dashfusion reproduce table4 --data-root data --output reproduced")
+    app.command(no_args_is_help=True, epilog=epilog)(reproduce)
+
+
+def reproduce(
+    context: typer.Context,
+    tables: _Tables,
+    data_root: opt.DataRoot = Path("data"),
+    output: _Output = Path("reproduced"),
+    seeds: _Seeds = 5,
+    presets: _Presets = Presets.paper,
+    set: _Set = None,
+    text_encoder: _TextEncoder = None,
+    jobs: _Jobs = None,
+    device: opt.Device = "auto",
+    format: _Form = Form.table,
+    offline: opt.Offline = False,
+    config: opt.Config = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Train what tables of the paper need, and print its figures and ours side by side.
+
+    Run again, it goes on where it was stopped and trains nothing twice. Each table is also written
+    to the output folder as CSV, Markdown and LaTeX, fig4 as a plot too. Exit code 1 if anything is
+    missing.
+    """
+    session = session_of(context)
+    complete = True
+    for number, table in enumerate(dict.fromkeys(tables)):
+        comparison = _compared(_request(context.params, table), context.params, session)
+        with Output(None) as out:
+            if number and format is not Form.json:
+                out.write(b"\n")
+            out.write(_rendered(comparison, format, out))
+        complete = complete and comparison.complete
+    say_note(f"written to {output}", session)
+    if not complete:
+        raise typer.Exit(_FAILED)
+
+
+def _request(params: dict[str, Any], table: Table) -> "Request":
+    from dashfusion_training.paper.plan import Request
+    from dashfusion_training.paper.published import PAPER
+
+    settings = parse_key_values(params["set"] or [])
+    if params["text_encoder"] is not None:
+        settings["text_encoder"] = json.dumps(params["text_encoder"])  # a text in TOML too
+    return Request(
+        table=PAPER[table.value],
+        data_root=params["data_root"],
+        output=params["output"],
+        seeds=params["seeds"],
+        preset_suffix="-authors" if params["presets"] is Presets.authors else "",
+        settings=settings,
+        offline=params["offline"],
+    )
+
+
+def _compared(request: "Request", params: dict[str, Any], session: Session) -> "Comparison":
+    from dashfusion_cli.live import training_view
+    from dashfusion_models.device import pick_device
+    from dashfusion_training.paper.reproduce import reproduce
+    from dashfusion_training.paper.side_by_side import devices_for
+
+    devices = devices_for(pick_device(params["device"]), params["jobs"])
+    if len(devices) == 1:
+        with training_view(session) as view:
+            return reproduce(request, devices=devices, watch=view)
+    with show_progress(session) as board:
+        return reproduce(request, devices=devices, report=board)
+
+
+def _rendered(comparison: "Comparison", form: Form, out: Output) -> bytes:
+    from dashfusion_cli.render.paper import comparison_table
+    from dashfusion_training.paper import documents
+
+    match form:
+        case Form.table:
+            text = comparison_table(comparison, out.look())
+        case Form.json:
+            text = documents.comparison_json(comparison)
+        case Form.csv:
+            text = documents.comparison_csv(comparison)
+        case Form.markdown:
+            text = documents.comparison_markdown(comparison)
+        case Form.latex:
+            text = documents.comparison_latex(comparison)
+    return text.encode(out.encoding, "replace")

@@ -1,0 +1,288 @@
+"""All tables to the end on small planted files: trained once, found again, resumed, compared."""
+
+import csv
+import json
+import statistics
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pytest
+import torch
+
+from dashfusion_models.errors import ConfigError, TrainingError
+from dashfusion_training.paper.comparison import Comparison, figures_of
+from dashfusion_training.paper.plan import Request, plan_of
+from dashfusion_training.paper.published import PAPER
+from dashfusion_training.paper.reproduce import reproduce
+from dashfusion_training.watch import Unwatched
+from tests.training.paper.rehearsal import write_rehearsal
+
+CPU = torch.device("cpu")
+SEEDS = 2
+SETTINGS = {
+    "epochs": "2",
+    "warmup_epochs": "1",
+    "encoder_layers": "1",
+    "learning_rate": "1e-3",
+    "batch_size": "8",
+}
+TRIALS = {"table1": 0, "table2": 2, "table3": 1, "table4": 6, "table5": 5, "fig4": 5}
+DIFFERENT = 2 + 1 + 5 + 3 + 4  # full, ablations, further fusions, further p
+
+
+class Names(Unwatched):
+    """Remembers which trainings began."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+
+    def begin(self, number: int, of: int, name: str) -> None:
+        self.begun.append(name)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rehearsal")
+    write_rehearsal(folder, {"train": 24, "valid": 8, "test": 12}, kind="sum")
+    return folder
+
+
+def request_of(place: Path, table: str, **changes: Any) -> Request:
+    settings = SETTINGS | {"text_encoder": str(place / "encoder")}
+    request = Request(
+        table=PAPER[table],
+        data_root=place / "data",
+        output=place / "out",
+        seeds=SEEDS,
+        settings=settings | changes.pop("settings", {}),
+    )
+    return replace(request, **changes)
+
+
+def to_train(request: Request) -> list[str]:
+    """The trainings that are not done, as `reproduce` would name them."""
+    return [
+        f"{trial.name}, seed {seed}"
+        for trial in plan_of(request).different_trials
+        for seed in trial.unfinished(request.seeds)
+    ]
+
+
+@pytest.fixture(scope="module")
+def tables(place: Path) -> dict[str, tuple[Comparison, list[str]]]:
+    """Every table, and the trainings that it began, in the order of the paper."""
+    found = {}
+    for name in PAPER:
+        watch = Names()
+        found[name] = (reproduce(request_of(place, name), devices=[CPU], watch=watch), watch.begun)
+    return found
+
+
+Tables = Mapping[str, tuple[Comparison, list[str]]]
+
+
+def test_every_table_is_complete_and_nothing_is_trained_twice(tables: Tables) -> None:
+    assert all(comparison.complete for comparison, _ in tables.values())
+    begun = [name for _, names in tables.values() for name in names]
+    assert len(begun) == SEEDS * DIFFERENT
+    assert len(tables["table3"][1]) == SEEDS
+    assert not any("full" in name for name in tables["table4"][1])  # table III has trained it
+    assert len(tables["table5"][1]) == SEEDS * 3  # concat and HBF are there
+    assert len(tables["fig4"][1]) == SEEDS * 4
+    trials = {name: len(folders) for name, folders in _trials_of(tables).items()}
+    assert trials == TRIALS
+
+
+def _trials_of(tables: Tables) -> dict[str, list[str]]:
+    return {name: list(comparison.origin["runs"]) for name, (comparison, _) in tables.items()}
+
+
+def test_means_and_deviations_are_those_of_the_runs(tables: Tables) -> None:
+    comparison = tables["table4"][0]
+    for row in comparison.rows:
+        assert row.ours is not None
+        mae = row.ours.mean["sims"]["mae"]
+        values = []
+        for folder in comparison.origin["runs"]:
+            reports = [
+                json.loads((Path(folder) / f"seed-{seed}" / "report.json").read_text("utf-8"))
+                for seed in (1111, 1112)
+            ]
+            values.append([report["seeds"][0]["metrics"]["mae"] for report in reports])
+        means = [statistics.fmean(pair) for pair in values]
+        assert mae in means
+        pair = values[means.index(mae)]
+        assert row.ours.std["sims"]["mae"] == pytest.approx(statistics.stdev(pair))
+        assert row.ours.seeds["sims"] == (1111, 1112)
+
+
+def test_one_network_has_one_figure_in_every_table(tables: Tables) -> None:
+    def ours(table: str, method: str) -> object:
+        rows = tables[table][0].rows
+        (row,) = [row for row in rows if row.paper.method == method and row.ours]
+        assert row.ours is not None
+        return row.ours.mean["sims"]["mae"], row.ours.std["sims"]["mae"]
+
+    full = ours("table3", "DashFusion")
+    assert full == ours("table4", "full") == ours("table5", "HBF") == ours("fig4", "p = 8")
+    assert ours("table4", "without HBF") == ours("table5", "concat") != full
+
+
+def test_the_files_say_what_the_record_says(tables: Tables, place: Path) -> None:
+    for name, (comparison, _) in tables.items():
+        for ending in ("csv", "json", "md", "tex"):
+            assert (place / "out" / f"{name}.{ending}").is_file()
+        with (place / "out" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+        figures = [
+            figure
+            for row in comparison.rows
+            for number, column in enumerate(comparison.table.columns)
+            for figure in figures_of(row, number, column)
+        ]
+        for line, figure in zip(lines, figures, strict=True):
+            expected = "" if figure.mean is None else f"{figure.mean:.4f}"
+            assert (f"{float(line['ours_mean']):.4f}" if line["ours_mean"] else "") == expected
+    assert (place / "out" / "fig4.svg").read_text("utf-8").startswith("<?xml")
+
+
+def test_table_1_counts_the_stores(tables: Tables) -> None:
+    rows = tables["table1"][0].rows
+    counts = [row.ours.mean["mosei"]["samples"] for row in rows if row.ours]
+    assert counts == [24, 8, 12, 44]
+
+
+def test_planted_data_are_not_taken_for_the_published_ones(tables: Tables) -> None:
+    facts = "\n".join(tables["table3"][0].facts)
+    assert "NOT of the published file" in facts
+    assert "NOT the paper's setting" in facts
+    assert "epochs = 2" in facts
+
+
+def test_a_trial_has_a_report_and_curves_of_its_own(tables: Tables) -> None:
+    (folder,) = tables["table3"][0].origin["runs"]
+    report = json.loads((Path(folder) / "report.json").read_text("utf-8"))
+    assert [seed["seed"] for seed in report["seeds"]] == [1111, 1112]
+    assert report["std"]["mae"] > 0
+    assert (Path(folder) / "curves.svg").is_file()
+
+
+def test_again_trains_nothing_and_writes_the_same(tables: Tables, place: Path) -> None:
+    files = {path: path.read_bytes() for path in (place / "out").iterdir() if path.suffix}
+    watch = Names()
+    reproduce(request_of(place, "table4"), devices=[CPU], watch=watch)
+    reproduce(request_of(place, "fig4"), devices=[CPU], watch=watch)
+    assert watch.begun == []
+    assert {path: path.read_bytes() for path in files} == files
+
+
+@pytest.mark.parametrize(
+    ("table", "setting", "trained"),
+    [
+        ("table2", {"temperature": "0.4"}, 2),
+        ("table5", {"fusion_layers": "3"}, 4),  # concatenation has no layers
+        ("table5", {"norm_order": '"authors"'}, 2),  # only the bottleneck fusions have it
+        ("table4", {"semantic_negatives": '"cross"'}, 4),  # two have no semantic pairs
+        ("table4", {"contrastive_weight": "0.0"}, 3),  # then H and the fusion make the difference
+        ("table4", {"agree": "0.9"}, 0),  # nothing is composed
+    ],
+)
+def test_a_changed_key_trains_only_what_reads_it(
+    tables: Tables, place: Path, table: str, setting: dict[str, str], trained: int
+) -> None:
+    assert len(to_train(request_of(place, table, settings=setting))) == SEEDS * trained
+
+
+def test_another_number_of_seeds_trains_the_new_ones(tables: Tables, place: Path) -> None:
+    names = to_train(request_of(place, "table3", seeds=3))
+    assert names == ["CH-SIMS, DashFusion, seed 1113"]
+
+
+class _Interrupted(Unwatched):
+    """Ctrl-C in the middle of an epoch of the second training."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def begin(self, number: int, of: int, name: str) -> None:
+        self.number = number
+
+    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
+        if (self.number, epoch, batch) == (2, 2, 2):
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_table_goes_on_to_the_same_figures(tables: Tables, place: Path) -> None:
+    request = request_of(place, "table3", output=place / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(request, devices=[CPU], watch=_Interrupted())
+    assert to_train(request) == ["CH-SIMS, DashFusion, seed 1112"]
+    reproduce(request, devices=[CPU])
+    for ending in ("csv", "md", "tex"):
+        ours = (place / "stopped" / f"table3.{ending}").read_text("utf-8")
+        assert ours == (place / "out" / f"table3.{ending}").read_text("utf-8")
+
+
+def test_a_training_that_fails_is_a_problem_of_its_row_and_no_other(place: Path) -> None:
+    settings = {"learning_rate": "1e6", "contrastive_weight": "0.0"}
+    request = request_of(place, "table3", output=place / "failing", settings=settings)
+    comparison = reproduce(request, devices=[CPU])
+    assert not comparison.complete
+    (row,) = [row for row in comparison.rows if row.ours]
+    assert row.ours is not None
+    assert [p.partition(":")[0] for p in row.ours.problems] == [
+        "CH-SIMS, seed 1111",
+        "CH-SIMS, seed 1112",
+    ]
+    assert "learning rate" in row.ours.problems[0]
+
+
+def test_without_data_the_table_says_where_to_get_them(place: Path, tmp_path: Path) -> None:
+    request = request_of(place, "table5", data_root=tmp_path / "none", output=tmp_path / "out")
+    comparison = reproduce(request, devices=[CPU])
+    (problem,) = comparison.problems
+    assert "unaligned_39.pkl" in problem
+    assert "c9e20c13ec0454d98bb9c1e520e490c75146bfa2dfeeea78d84de047dbdd442f" in problem
+    assert "MMSA" in problem
+    counted = [row.ours.mean["sims"]["multiply_adds"] for row in comparison.rows if row.ours]
+    assert counted == [0, 304_861_696, 70_423_552, 148_464_640, 146_639_872]
+
+
+def test_a_text_encoder_that_is_missing_stops_no_table(place: Path, tmp_path: Path) -> None:
+    settings = {"text_encoder": "nobody/has-this"}
+    request = request_of(place, "table3", output=tmp_path, settings=settings, offline=True)
+    comparison = reproduce(request, devices=[CPU])
+    assert not comparison.complete
+    assert "nobody/has-this" in comparison.problems[0]
+
+
+def test_texts_alone_are_not_enough(place: Path, tmp_path: Path) -> None:
+    from dashfusion_models.store import Store, StoreWriter
+
+    whole = Store(place / "data" / "sims")
+    with StoreWriter(tmp_path / "sims", audio=whole.audio, vision=whole.vision) as writer:
+        for row, features in whole:
+            writer.add(
+                replace(row, audio=False, vision=False), replace(features, audio=None, vision=None)
+            )
+    request = request_of(place, "table3", data_root=tmp_path, output=tmp_path / "out")
+    (problem,) = reproduce(request, devices=[CPU]).problems
+    assert "has no audio in split train" in problem
+
+
+def test_two_at_work_in_one_folder_are_refused(place: Path, tmp_path: Path) -> None:
+    with (
+        filelock.FileLock(tmp_path / ".lock"),
+        pytest.raises(TrainingError, match="another `reproduce` is at work"),
+    ):
+        reproduce(request_of(place, "table1", output=tmp_path), devices=[CPU])
+
+
+def test_a_setting_that_nobody_knows_is_refused_at_once(place: Path, tmp_path: Path) -> None:
+    for settings in ({"epoch": "3"}, {"seed": "4"}):
+        request = request_of(place, "table3", output=tmp_path, settings=settings)
+        with pytest.raises(ConfigError):
+            reproduce(request, devices=[CPU])

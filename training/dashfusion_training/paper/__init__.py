@@ -1,0 +1,1 @@
+"""The paper: its tables as data, what each needs, and ours beside them."""
