@@ -1,22 +1,19 @@
 """Peak memory of `dashfusion analyze` with all its processes: a clip, and the same clip repeated.
 
-`python tests/benchmarks/memory.py assets/demo.mp4 --minutes 20`. The long clip is made by joining
+`python -m tests.benchmarks.memory assets/demo.mp4 --minutes 20`. The long clip is made by joining
 the packets of the short one, again and again; nothing is encoded.
 """
 
 import argparse
 import platform
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 import av
 import psutil
 
-POLL_S = 0.1
+from tests.benchmarks.peak import peak_of
 
 
 def repeated(clip: Path, target: Path, seconds: float) -> Path:
@@ -42,37 +39,9 @@ def repeated(clip: Path, target: Path, seconds: float) -> Path:
 
 def peak_bytes(clip: Path) -> tuple[int, float]:
     """Analyse a clip; return the largest sum of resident sizes, and the seconds taken."""
-    started = time.perf_counter()
-    command = [
-        sys.executable,
-        "-m",
-        "dashfusion_cli",
-        "analyze",
-        str(clip),
-        "--format",
-        "json",
-        "-q",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    root, peak = psutil.Process(process.pid), 0
-
-    def watch() -> None:
-        nonlocal peak
-        while process.poll() is None:
-            total = 0
-            try:
-                for one in (root, *root.children(recursive=True)):
-                    total += one.memory_info().rss
-            except psutil.Error:
-                pass
-            peak = max(peak, total)
-            time.sleep(POLL_S)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    process.wait()
-    watcher.join()
-    return peak, time.perf_counter() - started
+    command = ["-m", "dashfusion_cli", "analyze", str(clip), "--format", "json", "-q"]
+    seen = peak_of([sys.executable, *command])
+    return seen.peak_bytes, seen.seconds
 
 
 def main() -> None:

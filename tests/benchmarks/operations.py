@@ -1,6 +1,6 @@
 """Floating point operations of the paper's trainings, counted from real steps, and hours from them.
 
-`python -m tests.benchmarks.operations [--steps 4] [--tflops 15] [--anchors N]` runs steps of each
+`python -m tests.benchmarks.operations [--steps 4] [--tflops 10] [--anchors N]` runs steps of each
 benchmark's preset, forward and backward of the objective with six companions for each anchor, over
 the samples of `official_shapes.py`, one process for each benchmark. torch's FlopCounterMode counts
 the matrix products, two operations for a multiply-add; attention is run as its two products, which
@@ -182,7 +182,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--steps", type=int, default=4)
     arguments.add_argument("--anchors", type=int, help="of a step; default: the preset's")
-    arguments.add_argument("--tflops", type=float, default=15.0, help="sustained, in fp32")
+    arguments.add_argument("--tflops", type=float, default=10.0, help="sustained, in fp32")
     arguments.add_argument("--child", choices=tuple(BENCHMARKS))
     asked = arguments.parse_args()
     if asked.child:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dashfusion_models.network.dashfusion import DashFusion
+from dashfusion_models.network.fusions import FUSIONS
 from dashfusion_models.network.sequence import Batch, Sequence, Tokens
 from dashfusion_models.records import MODALITIES
 from tests.models.network.tiny import random_batch, tiny_config
@@ -47,7 +48,7 @@ def sample(batch: Batch, index: int) -> Batch:
 LENGTHS = {"text": [12, 3, 9, 20], "audio": [30, 11, 1, 17], "vision": [5, 25, 8, 1]}
 
 
-@pytest.mark.parametrize("fusion", ["hbf", "bf", "ca", "concat", "concat-sa"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("norm_order", ["post", "authors"])
 def test_padding_never_changes_a_score(fusion: str, norm_order: str) -> None:
     torch.manual_seed(0)

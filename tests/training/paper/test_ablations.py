@@ -10,6 +10,7 @@ import torch
 from dashfusion_models.network.alignment import LearnedTokens
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
+from dashfusion_models.network.fusions import FUSIONS
 from dashfusion_models.network.sequence import Batch
 from dashfusion_models.store import Store
 from dashfusion_training.build import new_checkpoint
@@ -54,7 +55,7 @@ def test_learned_tokens_start_small_and_are_learned() -> None:
     assert bool((gradient.abs().sum(dim=1) > 0).all())
 
 
-@pytest.mark.parametrize("fusion", ["hbf", "bf", "ca", "concat", "concat-sa"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("temporal_alignment", [True, False])
 def test_a_sample_scores_the_same_alone_and_in_a_batch(
     fusion: str, temporal_alignment: bool
