@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = ["SOURCE_FILE", "Row", "Store", "StoreWriter"]
 FORMAT = "dashfusion/store/1"
 SOURCE_FILE = "source.json"
 SHARD_SAMPLES = 64
+OPEN_SHARDS = 32  # at a time: what stays open stays in memory, and files may be thousands
 _FRAMES: tuple[Modality, ...] = ("audio", "vision")
 
 
@@ -145,10 +147,9 @@ class Store:
         self.rows: list[Row] = []
         self._paths = _shards(folder)
         self._places: list[tuple[Path, int]] = []
-        self._open: dict[Path, Any] = {}
+        self._open: OrderedDict[Path, Any] = OrderedDict()  # the last used last
         # Read once: a training step looks up more than a hundred samples.
         self._ends: dict[tuple[Path, str], list[int]] = {}
-        self._slices: dict[tuple[Path, str], Any] = {}
         for path in self._paths:
             rows = [Row(**row) for row in json.loads(self._shard(path).metadata()["rows"])]
             self._places += [(path, k) for k in range(len(rows))]
@@ -195,17 +196,16 @@ class Store:
         return whole.hexdigest()
 
     def _shard(self, path: Path) -> Any:
-        if path not in self._open:
+        shard = self._open.pop(path, None)
+        if shard is None:
             try:
-                self._open[path] = safe_open(path, framework="numpy")
+                shard = safe_open(path, framework="numpy")
             except (SafetensorError, OSError) as error:
                 raise DataError(f"{path}: is damaged ({error}); extract again") from error
-        return self._open[path]
-
-    def _slice(self, path: Path, name: str) -> Any:
-        if (path, name) not in self._slices:
-            self._slices[path, name] = self._shard(path).get_slice(name)
-        return self._slices[path, name]
+        self._open[path] = shard
+        if len(self._open) > OPEN_SHARDS:
+            self._open.popitem(last=False)
+        return shard
 
     def _span(self, modality: str, index: int) -> tuple[int, int]:
         path, k = self._places[index]
@@ -217,10 +217,10 @@ class Store:
         if start == end:  # safetensors refuses an empty slice at the end of a tensor
             dims = getattr(self, modality).dims
             return FeatureSequence(np.zeros((0, dims), np.float32), np.zeros(0, np.bool_))
-        path = self._places[index][0]
+        shard = self._shard(self._places[index][0])
         return FeatureSequence(
-            values=self._slice(path, f"{modality}.values")[start:end],
-            real=self._slice(path, f"{modality}.real")[start:end],
+            values=shard.get_slice(f"{modality}.values")[start:end],
+            real=shard.get_slice(f"{modality}.real")[start:end],
         )
 
 

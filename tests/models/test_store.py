@@ -3,10 +3,12 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from dashfusion_models import store as store_module
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Features, FeatureSequence, FeatureSpec
 from dashfusion_models.store import SHARD_SAMPLES, Row, Store, StoreWriter
@@ -150,3 +152,32 @@ def test_the_digest_believes_what_was_recorded(tmp_path: Path) -> None:
         assert (store.digest() == read) is same
     record.write_text("damaged", "utf-8")
     assert store.digest() == read
+
+
+def test_of_many_shards_few_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of thousands of shards may neither run out of files nor hold them all in memory."""
+    monkeypatch.setattr(store_module, "SHARD_SAMPLES", 1)
+    monkeypatch.setattr(store_module, "OPEN_SHARDS", 3)
+    closed: list[str] = []
+    real = store_module.safe_open
+
+    class Watched:
+        def __init__(self, path: Path, framework: str) -> None:
+            self.path, self.shard = path, real(path, framework=framework)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.shard, name)
+
+        def __del__(self) -> None:
+            closed.append(self.path.name)
+
+    monkeypatch.setattr(store_module, "safe_open", Watched)
+    with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+        for k in range(10):
+            writer.add(*sample(k))
+    store = Store(tmp_path / "store")
+    assert len(closed) >= 7
+    for order in (range(10), reversed(range(10)), [4, 4, 2, 9]):
+        for k in order:
+            assert_same(store[k], sample(k)[1])
+    assert len(set(closed)) == 10
