@@ -11,6 +11,7 @@ from dashfusion_cli.render.json import json_bytes
 from dashfusion_cli.render.plain import Look, drawn, new_table, safe
 from dashfusion_training.paper.comparison import Comparison
 from dashfusion_training.paper.lines import (
+    DEPARTS,
     Line,
     Part,
     Remark,
@@ -55,6 +56,8 @@ def comparison_table(comparison: Comparison, look: Look) -> str:
     title = Text(_say(heading(comparison.table), look), style="bold")
     if not comparison.complete:
         title.append(" (not complete, see below)", style="bold red")
+    if comparison.departures:
+        title.append(f" ({DEPARTS})", style="bold yellow")
     cut, way = _layout(comparison, look)
     things: list[RenderableType] = [title]
     for columns in cut:
@@ -161,7 +164,8 @@ def _cell(cell: tuple[Part, ...], line: Line, look: Look, *, broken: bool) -> Te
 
 def _beneath(found: Sequence[Remark], look: Look) -> list[RenderableType]:
     """Remarks with a hanging indent; problems last, under their own name."""
-    calm = [("-", r.text, "") for r in found if r.kind != "problem"]
+    strong = [("!", r.text, "bold yellow") for r in found if r.kind == "departure"]
+    calm = strong + [("-", r.text, "") for r in found if r.kind not in ("departure", "problem")]
     problems = [("!", r.text, "bold yellow") for r in found if r.kind == "problem"]
     things: list[RenderableType] = [Text(), _list(calm, look)] if calm else []
     if problems:

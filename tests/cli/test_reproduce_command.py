@@ -38,7 +38,7 @@ def test_a_table_is_printed_and_written_and_found_again(command: Command, place:
     assert done.code == 0, done.err
     assert "ours, 1 seed" in done.out
     assert "Self-MM" in done.out  # the baselines as they are printed
-    assert "NOT the paper's setting" in " ".join(done.out.split())
+    assert "(not the paper's data or settings, see below)" in " ".join(done.out.split())
     assert "CH-SIMS, DashFusion, seed 1111 (1 of 1)" in done.err
     assert f"written to {place / 'out'}" in done.err
     again = command(*asked)

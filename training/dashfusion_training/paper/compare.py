@@ -17,11 +17,12 @@ from dashfusion_training.paper.operations import (
     multiply_adds,
     parameters,
 )
-from dashfusion_training.paper.plan import Plan, Request
+from dashfusion_training.paper.plan import Plan
 from dashfusion_training.paper.published import PaperRow
 from dashfusion_training.paper.trials import Trial
 from dashfusion_training.report import mean_and_std
 from dashfusion_training.store_facts import StoreFacts
+from dashfusion_training.train import FIRST_SEED
 
 __all__ = ["compare", "single_seeds"]
 
@@ -44,6 +45,7 @@ def compare(plan: Plan, failures: Mapping[Path, str]) -> Comparison:
     return Comparison(
         table=plan.table,
         rows=rows,
+        departures=tuple(_departures(plan)),
         facts=tuple(_facts(plan)),
         problems=tuple(plan.problems.values()),
         origin=_origin(plan, reports),
@@ -121,41 +123,49 @@ def _fusion_cost(config: TrainConfig) -> float:
     return float(multiply_adds(network, text=SIMS_TEXT, audio=SIMS_AUDIO, vision=SIMS_VISION))
 
 
-def _facts(plan: Plan) -> list[str]:
-    """Lines that a reader needs beside the numbers."""
-    lines = [_of_store(name, facts) for name, facts in plan.stores.items()]
-    if any(row.changes is not None for row in plan.table.rows):
-        lines += _of_settings(plan.request, plan.table.benchmarks)
-        sizes = [f"{benchmark(name).title} {parameters(name):,}" for name in plan.table.benchmarks]
-        lines.append(
-            f"Parameters of the full model with BERT-base: {', '.join(sizes)}; the paper: "
-            f"{_PARAMETERS_MOST}."
-        )
-    return lines
-
-
-def _of_store(name: str, facts: StoreFacts) -> str:
-    source = facts.source or {}
-    title = benchmark(name).title
-    if source.get("sha256_known"):
-        return f"{title}: {facts.path}, made of the published file."
-    made = f"of {source['file_name']}" if source else "by `extract`"
-    return f"{title}: {facts.path}, made {made}, NOT of the published file."
-
-
-def _of_settings(request: Request, names: tuple[str, ...]) -> list[str]:
-    """What differs from the preset, which nobody may overlook."""
-    presets = ", ".join(name + request.preset_suffix for name in names)
-    lines = [f"Presets {presets}; seeds 1111 to {1110 + request.seeds}."]
+def _departures(plan: Plan) -> list[str]:
+    """In what our trainings are not the paper's, which nobody may overlook."""
+    lines = [
+        f"{benchmark(name).title} is not the published file, but {_made_of(facts)}."
+        for name, facts in plan.stores.items()
+        if name not in plan.problems and not (facts.source or {}).get("sha256_known")
+    ]
     changes: dict[str, Any] = {}
-    for name in names:
-        before = read_preset(name + request.preset_suffix).to_dict()
-        after = request.config(name).to_dict()
-        changes |= {key: value for key, value in after.items() if value != before[key]}
+    if _trains(plan):
+        for name in plan.table.benchmarks:
+            before = read_preset(name + plan.request.preset_suffix).to_dict()
+            after = plan.request.config(name).to_dict()
+            changes |= {key: value for key, value in after.items() if value != before[key]}
     if changes:
         listed = ", ".join(f"{key} = {value}" for key, value in sorted(changes.items()))
-        lines.append(f"NOT the paper's setting: {listed}.")
+        lines.append(f"Settings that are not the preset's: {listed}.")
     return lines
+
+
+def _made_of(facts: StoreFacts) -> str:
+    """Where a store comes from, in words."""
+    if not facts.source:
+        return f"{facts.path}, made by `extract`"
+    return f"{facts.path}, made of {facts.source['file_name']} (SHA-256 {facts.source['sha256']})"
+
+
+def _facts(plan: Plan) -> list[str]:
+    """Lines that a reader needs beside the numbers."""
+    if not _trains(plan):
+        return []
+    names, suffix = plan.table.benchmarks, plan.request.preset_suffix
+    presets = ", ".join(name + suffix for name in names)
+    sizes = [f"{benchmark(name).title} {parameters(name):,}" for name in names]
+    return [
+        f"Presets {presets}; seeds {FIRST_SEED} to {FIRST_SEED + plan.request.seeds - 1}.",
+        f"Parameters of the full model with BERT-base: {', '.join(sizes)}; the paper: "
+        f"{_PARAMETERS_MOST}.",
+    ]
+
+
+def _trains(plan: Plan) -> bool:
+    """Whether the table needs trainings."""
+    return any(row.changes is not None for row in plan.table.rows)
 
 
 def _origin(plan: Plan, reports: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[str, Any]:

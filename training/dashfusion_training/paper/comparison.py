@@ -41,10 +41,16 @@ class ComparedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A whole table; `facts` are lines that need no data, such as counted multiply-adds."""
+    """A whole table.
+
+    `departures` say in what our trainings are not the paper's, so that nobody takes their figures
+    for it: other data, other settings. `facts` are lines that need no data, such as counted
+    parameters; `problems` say what is missing.
+    """
 
     table: PaperTable
     rows: tuple[ComparedRow, ...]
+    departures: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     origin: Mapping[str, Any] = field(default_factory=dict)  # data, versions, folders of the runs
@@ -68,6 +74,7 @@ class Comparison:
             "rows": [_row_dict(table, row) for row in self.rows],
             "sources": dict(table.sources),
             "notes": list(table.notes),
+            "departures": list(self.departures),
             "facts": list(self.facts),
             "problems": list(self.problems),
             "origin": _plain(self.origin),

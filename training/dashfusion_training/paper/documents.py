@@ -18,6 +18,7 @@ from dashfusion_training.paper.comparison import (
     figures_of,
 )
 from dashfusion_training.paper.lines import (
+    DEPARTS,
     Line,
     Part,
     Remark,
@@ -51,6 +52,7 @@ COLUMNS = (
     "seeds",
     "difference",
     "problem",
+    "departure",
 )
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -87,7 +89,8 @@ def comparison_csv(comparison: Comparison) -> str:
     """A line for each row, benchmark and metric, in the units of the paper; see COLUMNS.
 
     `published` is as printed and empty where nothing is; `ours_mean`, `ours_std` and `difference`
-    are rounded to 6 decimals; `problem` says why a figure of ours, or a seed of it, is missing.
+    are rounded to 6 decimals; `problem` says why a figure of ours, or a seed of it, is missing,
+    `departure` in what it is not the paper's.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -114,6 +117,7 @@ def _csv_line(comparison: Comparison, row: ComparedRow, figure: Figure) -> Seque
         " ".join(map(str, figure.seeds)),
         _number(figure.difference),
         _text("; ".join(_problems(comparison, row, figure))),
+        _text(" ".join(comparison.departures) if figure.mean is not None else ""),
     )
 
 
@@ -152,14 +156,17 @@ def comparison_markdown(comparison: Comparison) -> str:
         f"{benchmark_name(column.benchmark)} {column.name}" if several else column.name
         for column in table.columns
     ]
-    lines = [f"**{_md(heading(table))}**" + ("" if comparison.complete else " (not complete)"), ""]
+    title = f"**{_md(heading(table))}**" + ("" if comparison.complete else " (not complete)")
+    lines = [title + (f" ({_md(DEPARTS)})" if comparison.departures else ""), ""]
     lines += [_md_row(["", *map(_md, names)]), _md_row(["---", *["---"] * len(names)])]
     for group in groups(comparison, range(len(table.columns))):
         lines += [
             _md_row([_md_name(line), *(_md_cell(c, line) for c in line.cells)]) for line in group
         ]
     found = remarks(comparison)
-    lines += ["", *(f"- {_md(r.text)}" for r in found if r.kind != "problem")]
+    strong = [f"- **{_md(r.text)}**" for r in found if r.kind == "departure"]
+    calm = [f"- {_md(r.text)}" for r in found if r.kind not in ("departure", "problem")]
+    lines += ["", *strong, *calm]
     lines += _md_problems([r for r in found if r.kind == "problem"])
     return "\n".join(lines).rstrip("\n") + "\n"
 

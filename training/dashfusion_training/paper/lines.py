@@ -22,9 +22,20 @@ from dashfusion_training.paper.comparison import (
 )
 from dashfusion_training.paper.published import PaperTable
 
-__all__ = ["Line", "Part", "Remark", "benchmark_name", "groups", "heading", "paper_name", "remarks"]
+__all__ = [
+    "DEPARTS",
+    "Line",
+    "Part",
+    "Remark",
+    "benchmark_name",
+    "groups",
+    "heading",
+    "paper_name",
+    "remarks",
+]
 
 _ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
+DEPARTS = "not the paper's data or settings, see below"
 _DIFFERENCE = "ours - paper"
 _NOT_RUN = "ours, not run"
 
@@ -51,7 +62,7 @@ class Line:
 class Remark:
     """Something to be read beneath a table."""
 
-    kind: Literal["source", "reading", "note", "fact", "problem"]
+    kind: Literal["departure", "source", "reading", "note", "fact", "problem"]
     text: str
 
 
@@ -98,9 +109,9 @@ def groups(
 
 
 def remarks(comparison: Comparison) -> list[Remark]:
-    """Sources, how to read ours, notes, facts, and last the problems, each once."""
+    """Departures first, sources, how to read ours, notes, facts, problems last; each once."""
     table = comparison.table
-    found = []
+    found = [Remark("departure", text) for text in comparison.departures]
     if table.sources:
         legend = "; ".join(f"{mark}: {who}" for mark, who in table.sources.items())
         found.append(Remark("source", legend))

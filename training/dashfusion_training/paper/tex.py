@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from dashfusion_training.paper.comparison import Comparison
 from dashfusion_training.paper.lines import (
+    DEPARTS,
     Line,
     Part,
     benchmark_name,
@@ -42,7 +43,9 @@ def comparison_latex(comparison: Comparison) -> str:
     if all(len(columns) == 1 for columns in cut):
         cut = [list(every)]
     found = remarks(comparison)
-    notes = [_tex(remark.text) for remark in found if remark.kind != "problem"]
+    strong = [rf"\textbf{{{_tex(r.text)}}}" for r in found if r.kind == "departure"]
+    calm = [_tex(r.text) for r in found if r.kind not in ("departure", "problem")]
+    notes = strong + calm
     notes += [rf"\textbf{{Missing:}} {_tex(r.text)}" for r in found if r.kind == "problem"]
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -50,7 +53,8 @@ def comparison_latex(comparison: Comparison) -> str:
         r"\centering",
         r"\scriptsize" if max(map(len, cut)) > _ROOMY else r"\footnotesize",
         r"\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{_tex(table.title)} ({_tex(paper_name(table))} of the paper, and ours)}}",
+        rf"\caption{{{_tex(table.title)} ({_tex(paper_name(table))} of the paper, and ours"
+        + (f"; {_tex(DEPARTS)})}}" if comparison.departures else ")}"),
         rf"\label{{tab:dashfusion-{table.name}}}",
     ]
     for columns in cut:
