@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dashfusion_cli import options as opt
-from dashfusion_cli.messages import say_note
+from dashfusion_cli.messages import say_note, say_warning
 from dashfusion_cli.output import Output
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
@@ -116,9 +116,7 @@ def reproduce(
     for number, table in enumerate(dict.fromkeys(tables)):
         comparison = _compared(_request(context.params, table), context.params, session)
         with Output(None) as out:
-            if number and format is not Form.json:
-                out.write(b"\n")
-            out.write(_rendered(comparison, format, out))
+            out.write(_rendered(comparison, format, out, first=not number))
         complete = complete and comparison.complete
     say_note(f"written to {output}", session)
     if not complete:
@@ -149,27 +147,34 @@ def _compared(request: "Request", params: dict[str, Any], session: Session) -> "
     from dashfusion_training.paper.reproduce import reproduce
     from dashfusion_training.paper.side_by_side import devices_for
 
+    def warn(text: str) -> None:
+        say_warning(text, session)
+
     devices = devices_for(pick_device(params["device"]), params["jobs"])
     if len(devices) == 1:
         with training_view(session) as view:
-            return reproduce(request, devices=devices, watch=view)
+            return reproduce(request, devices=devices, watch=view, warn=warn)
     with show_progress(session) as board:
-        return reproduce(request, devices=devices, report=board)
+        return reproduce(request, devices=devices, report=board, warn=warn)
 
 
-def _rendered(comparison: "Comparison", form: Form, out: Output) -> bytes:
+def _rendered(comparison: "Comparison", form: Form, out: Output, *, first: bool) -> bytes:
+    """One table; of several the JSON is a line each, and the CSV has one header."""
+    from dashfusion_cli.render.json import json_bytes
     from dashfusion_cli.render.paper import comparison_table
     from dashfusion_training.paper import documents
 
+    between = "" if first else "\n"
     match form:
-        case Form.table:
-            text = comparison_table(comparison, out.look())
         case Form.json:
-            text = documents.comparison_json(comparison)
+            return json_bytes(comparison.to_dict(), indent=None)
         case Form.csv:
             text = documents.comparison_csv(comparison)
+            text = text if first else text.partition("\n")[2]
+        case Form.table:
+            text = between + comparison_table(comparison, out.look())
         case Form.markdown:
-            text = documents.comparison_markdown(comparison)
+            text = between + documents.comparison_markdown(comparison)
         case Form.latex:
-            text = documents.comparison_latex(comparison)
+            text = between + documents.comparison_latex(comparison)
     return text.encode(out.encoding, "replace")

@@ -7,7 +7,6 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dashfusion_cli.render.json import json_bytes
 from dashfusion_cli.render.plain import Look, drawn, new_table, safe
 from dashfusion_training.paper.comparison import Comparison
 from dashfusion_training.paper.lines import (
@@ -21,7 +20,7 @@ from dashfusion_training.paper.lines import (
     remarks,
 )
 
-__all__ = ["comparison_json", "comparison_table"]
+__all__ = ["comparison_table"]
 
 _STYLES = {"paper": "", "ours": "bold", "std": "", "difference": "dim"}
 _WORD_FOR_ASCII = str.maketrans({
@@ -40,11 +39,6 @@ class _Way:
     broken: bool = False
     std_apart: bool = False
     tight: bool = False  # one space between columns
-
-
-def comparison_json(comparison: Comparison) -> bytes:
-    """Return the JSON form (schema dashfusion/reproduction/1)."""
-    return json_bytes(comparison.to_dict(), indent=2)
 
 
 def comparison_table(comparison: Comparison, look: Look) -> str:

@@ -1,12 +1,11 @@
 """The table fits where it is shown, and says the same everywhere."""
 
-import json
 import re
 
 import pytest
 from rich.cells import cell_len
 
-from dashfusion_cli.render.paper import comparison_json, comparison_table
+from dashfusion_cli.render.paper import comparison_table
 from dashfusion_cli.render.plain import Look
 from dashfusion_training.paper.comparison import ComparedRow, Comparison
 from dashfusion_training.paper.published import PAPER
@@ -117,10 +116,3 @@ def test_counts_and_rows_without_printed_figures() -> None:
     flat = comparison_table(curves(std=None), Look())
     assert "p = 8 (ours, 5 seeds)   80.00  0.410\np = 4 (ours" in flat  # no empty lines between
     assert ["ours,", "counted", "-", "146.6M"] in words(comparison_table(ways(), Look()))
-
-
-def test_json_is_one_document_with_a_schema() -> None:
-    data = comparison_json(two())
-    assert data.endswith(b"}\n")
-    assert json.loads(data) == json.loads(json.dumps(two().to_dict()))
-    assert json.loads(data)["schema"] == "dashfusion/reproduction/1"

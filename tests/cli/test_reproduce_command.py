@@ -65,6 +65,15 @@ def test_what_cannot_run_is_said_and_the_rest_is_shown(command: Command, tmp_pat
     assert "error:" not in done.err
 
 
+def test_several_tables_are_one_csv_and_lines_of_json(command: Command, tmp_path: Path) -> None:
+    asked = ("reproduce", "table4", "table5", "--output", tmp_path / "out", "--format")
+    lines = command(*asked, "csv").out.splitlines()
+    assert [line.startswith("table,row") for line in lines].count(True) == 1
+    assert {line.partition(",")[0] for line in lines[1:]} == {"table4", "table5"}
+    records = [json.loads(line) for line in command(*asked, "json").out.splitlines()]
+    assert [record["table"] for record in records] == ["table4", "table5"]
+
+
 def test_a_wrong_table_is_a_wrong_command_line(command: Command) -> None:
     done = command("reproduce", "table9")
     assert done.code == 2

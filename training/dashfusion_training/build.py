@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,17 +12,39 @@ from safetensors.torch import load_file
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
+from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.records import FeatureSpec
+from dashfusion_models.weights import locate
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 
-__all__ = ["WEIGHTS_FILE", "new_checkpoint"]
+__all__ = ["encoder_facts", "network_config", "new_checkpoint"]
 
-WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE = "config.json", "tokenizer.json", "model.safetensors"
 PREFIXES = ("bert.", "model.", "")  # how a BERT's tensors are named, by who saved it
+
+
+def encoder_facts(name: str, *, offline: bool) -> tuple[Path, dict[str, str]]:
+    """The folder of a text encoder, fetched if need be, and what tells it from another.
+
+    Raises:
+        WeightsError: there is none, or a file of it is missing.
+    """
+    folder = Path(name) if Path(name).is_dir() else locate(name, offline=offline)
+    try:
+        return folder, {
+            "name": name,
+            "sha256": sha256_of(folder / WEIGHTS_FILE),
+            "config_sha256": sha256_of(folder / CONFIG_FILE),
+            "tokenizer_sha256": sha256_of(folder / TOKENIZER_FILE),
+        }
+    except OSError as error:
+        raise WeightsError(
+            f"{folder}: is not a text encoder ({error.filename}: {error.strerror}); name another"
+        ) from error
 
 
 def new_checkpoint(
@@ -40,25 +64,16 @@ def new_checkpoint(
     """
     torch.manual_seed(config.seed)
     try:
-        about = json.loads((encoder / "config.json").read_text("utf-8"))
-        tokenizer = (encoder / "tokenizer.json").read_text("utf-8")
+        about = json.loads((encoder / CONFIG_FILE).read_text("utf-8"))
+        tokenizer = (encoder / TOKENIZER_FILE).read_text("utf-8")
     except (OSError, ValueError) as error:
         raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error
     network = DashFusion(
-        NetworkConfig(
+        network_config(
+            config,
             text_encoder=_only_shape(about),
             audio_dims=audio.dims,
             vision_dims=vision.dims,
-            audio_steps=config.audio_steps,
-            vision_steps=config.vision_steps,
-            bottleneck=config.bottleneck,
-            encoder_layers=config.encoder_layers,
-            fusion_layers=config.fusion_layers,
-            fusion=config.fusion,
-            temporal_alignment=config.temporal_alignment,
-            norm_order=config.norm_order,  # type: ignore[arg-type]
-            position_dropout=config.position_dropout,
-            encoder_dropout=config.encoder_dropout,
         )
     )
     _load_pretrained(network, encoder)
@@ -72,6 +87,16 @@ def new_checkpoint(
         languages=config.languages,
         license=config.license,
     )
+
+
+def network_config(
+    config: TrainConfig, *, text_encoder: Mapping[str, object], audio_dims: int, vision_dims: int
+) -> NetworkConfig:
+    """The network that `config` describes: every key that both records have, and what data say."""
+    values = config.to_dict()
+    shared = {field.name for field in dataclasses.fields(NetworkConfig)} & values.keys()
+    about = {"text_encoder": text_encoder, "audio_dims": audio_dims, "vision_dims": vision_dims}
+    return NetworkConfig.from_dict({**{name: values[name] for name in shared}, **about})
 
 
 def _only_shape(about: dict[str, object]) -> dict[str, object]:

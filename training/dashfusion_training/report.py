@@ -16,9 +16,8 @@ from typing import Any
 
 import torch
 
-from dashfusion_models.errors import TrainingError
 from dashfusion_training.config import TrainConfig
-from dashfusion_training.files import first_line, write_whole
+from dashfusion_training.files import write_whole
 from dashfusion_training.run import Position
 
 __all__ = ["Trained", "environment", "join_reports", "mean_and_std", "read_report", "write_report"]
@@ -60,23 +59,21 @@ def write_report(
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:
-    """What `write_report` wrote into `folder`; None where no training has ended.
+    """What `write_report` wrote into `folder`.
 
-    Raises:
-        TrainingError: there is something else.
+    None where no training has ended, or where the report is damaged: going on writes it again.
     """
-    path = folder / "report.json"
     try:
-        report = json.loads(path.read_text("utf-8"))
-        if report["schema"] != SCHEMA or not all(seed["metrics"] for seed in report["seeds"]):
-            raise ValueError(f"schema {report['schema']}")
-    except FileNotFoundError:
+        report = json.loads((folder / "report.json").read_text("utf-8"))
+        whole = (
+            report["schema"] == SCHEMA
+            and {"finished", "environment", "config"} <= report.keys()
+            and all(seed["metrics"] for seed in report["seeds"])
+            and bool(report["seeds"])
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(
-            f"{path}: cannot be used ({first_line(error)}); delete it to train again"
-        ) from error
-    return dict(report)
+    return dict(report) if whole else None
 
 
 def join_reports(folder: Path, reports: Sequence[Mapping[str, Any]]) -> None:

@@ -11,12 +11,10 @@ from typing import Any
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint
-from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
-from dashfusion_models.weights import locate
-from dashfusion_training.build import WEIGHTS_FILE, new_checkpoint
+from dashfusion_training.build import encoder_facts, new_checkpoint
 from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.curves import write_curves, write_curves_of_seeds
 from dashfusion_training.datasets import Dataset, load_dataset
@@ -98,14 +96,11 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
     config, team = training.config, training.team
     require_free(training.output, resume=training.resume)  # before anything is fetched
     splits = _splits(training)
-    encoder = Path(config.text_encoder)
-    if not encoder.is_dir():
-        encoder = locate(config.text_encoder, offline=training.offline)
+    encoder, about = encoder_facts(config.text_encoder, offline=training.offline)
     # Whatever can be refused is refused before the folder is taken.
     _require_steps(training)
     checkpoint = _new(training, splits, encoder)
-    text = {"name": config.text_encoder, "sha256": sha256_of(encoder / WEIGHTS_FILE)}
-    identity = {"data": data, "text_encoder": text}
+    identity = {"data": data, "text_encoder": about}
     run = Run(
         training.output,
         config,

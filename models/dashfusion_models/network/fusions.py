@@ -2,8 +2,7 @@
 
 Each is a `Fusion`: it takes H and the streams and returns what the head reads. Source: paper eq. 6
 to 9 for the hierarchical bottleneck fusion; table V for the others, as METHOD.md section 9 reads
-it. A new one needs a class here, or in a file beside, and a line in `FUSIONS`; CONTRIBUTING.md
-shows it.
+it. A new one needs a class here and a line in `FUSIONS`; CONTRIBUTING.md shows it.
 """
 
 from __future__ import annotations

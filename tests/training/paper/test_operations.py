@@ -13,11 +13,11 @@ from dashfusion_training.paper.operations import (
     SIMS_AUDIO,
     SIMS_TEXT,
     SIMS_VISION,
-    closed_form,
     multiply_adds,
     paper_network,
     parameters,
 )
+from tests.training.paper.closed_forms import closed_form
 
 FUSIONS = ("hbf", "bf", "ca", "concat", "concat-sa")
 SHAPES = [  # text, audio, vision, width, layers, bottleneck
@@ -103,5 +103,3 @@ def test_what_has_no_paper_network_is_refused() -> None:
     other = dataclasses.replace(read_preset("mosi"), text_encoder="minilm")
     with pytest.raises(ConfigError, match="shape of 'minilm' is not known here; use bert-base"):
         paper_network(other, benchmark("mosi"))
-    with pytest.raises(ConfigError, match="'own' has no closed form"):
-        closed_form("own", text=1, audio=1, vision=1, width=8, layers=1, bottleneck=1)

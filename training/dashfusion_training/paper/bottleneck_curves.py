@@ -6,12 +6,12 @@ Ours alone: the paper prints curves without figures. SVG; the same figures give 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashfusion_training.files import writing
 from dashfusion_training.paper.comparison import Comparison, Figure, Metrics, figures_of, shown
 from dashfusion_training.paper.lines import benchmark_name
 from dashfusion_training.pictures import BLUE, GREEN, GREY, ORANGE, write_picture
@@ -59,6 +59,8 @@ def write_bottleneck_curves(
     """
     panels = _panels(comparison, seeds or {})
     if not panels:
+        with writing(output):
+            output.unlink(missing_ok=True)  # it would show what the table no longer says
         return
     several = len(comparison.table.benchmarks) > 1
     ticks = sorted({point.p for points in panels for point in points})
@@ -84,11 +86,11 @@ def _panels(comparison: Comparison, seeds: Seeds) -> list[list[_Point]]:
     """The points of each metric that has any, by p."""
     found: dict[tuple[int, str], list[_Point]] = {}
     for row in comparison.rows:
-        number = re.search(r"\d+", row.paper.method)  # "p = 8"
+        p = (row.paper.changes or {}).get("bottleneck")
         for k, column in enumerate(comparison.table.columns):
             for figure in figures_of(row, k, column):
-                if number is not None and figure.mean is not None:
-                    point = _point(int(number[0]), figure, figure.mean, seeds)
+                if p is not None and figure.mean is not None:
+                    point = _point(p, figure, figure.mean, seeds)
                     found.setdefault((k, figure.metric), []).append(point)
     panels = [found[key] for key in sorted(found, key=lambda key: key[0])]
     return [sorted(points, key=lambda point: point.p) for points in panels]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dashfusion_models.network.config import NetworkConfig
 from dashfusion_training.benchmarks import SPLITS, benchmark
+from dashfusion_training.build import network_config
 from dashfusion_training.config import TrainConfig, changed, read_preset
 from dashfusion_training.paper.comparison import ComparedRow, Comparison, Metrics, Ours
 from dashfusion_training.paper.operations import (
@@ -25,6 +25,8 @@ from dashfusion_training.store_facts import StoreFacts
 from dashfusion_training.train import FIRST_SEED
 
 __all__ = ["compare", "single_seeds"]
+
+Report = Mapping[str, Any]
 
 _PARAMETERS_MOST = "under 120 million"  # the paper's own words on the size of its model
 
@@ -46,7 +48,7 @@ def compare(plan: Plan, failures: Mapping[Path, str]) -> Comparison:
         table=plan.table,
         rows=rows,
         departures=tuple(_departures(plan)),
-        facts=tuple(_facts(plan)),
+        facts=(*_facts(plan), *_machines(reports)),
         problems=tuple(plan.problems.values()),
         origin=_origin(plan, reports),
     )
@@ -71,7 +73,9 @@ def _ours(plan: Plan, number: int, row: PaperRow, failures: Mapping[Path, str]) 
         if reports:
             both = mean_and_std([report["seeds"][0]["metrics"] for report in reports.values()])
             seeds[name], mean[name], std[name] = tuple(reports), both["mean"], both["std"]
+        shown = {m for c in plan.table.columns if c.benchmark == name for m in c.metrics}
         problems += _failed(trial, plan.request.seeds, failures)
+        problems += _undefined(trial, reports, shown)
     for column in plan.table.columns:
         if "multiply_adds" in column.metrics:
             config = changed(plan.request.config(column.benchmark), dict(row.changes))
@@ -111,16 +115,20 @@ def _failed(trial: Trial, seeds: int, failures: Mapping[Path, str]) -> list[str]
 def _fusion_cost(config: TrainConfig) -> float:
     """Multiply-adds of a configuration's fusion at CH-SIMS shapes."""
     form = benchmark("sims")
-    network = NetworkConfig(
-        text_encoder={},
-        audio_dims=form.audio_dims,
-        vision_dims=form.vision_dims,
-        bottleneck=config.bottleneck,
-        fusion_layers=config.fusion_layers,
-        fusion=config.fusion,
-        temporal_alignment=config.temporal_alignment,
+    network = network_config(
+        config, text_encoder={}, audio_dims=form.audio_dims, vision_dims=form.vision_dims
     )
     return float(multiply_adds(network, text=SIMS_TEXT, audio=SIMS_AUDIO, vision=SIMS_VISION))
+
+
+def _undefined(trial: Trial, reports: Mapping[int, Report], metrics: set[str]) -> list[str]:
+    """Metrics that some seeds have no value of, as the correlation of constant scores."""
+    return [
+        f"{benchmark(trial.benchmark).title}, seed {seed}: {metric} is not defined for its scores"
+        for seed, report in reports.items()
+        for metric, value in report["seeds"][0]["metrics"].items()
+        if value is None and metric in metrics
+    ]
 
 
 def _departures(plan: Plan) -> list[str]:
@@ -133,12 +141,12 @@ def _departures(plan: Plan) -> list[str]:
     changes: dict[str, Any] = {}
     if _trains(plan):
         for name in plan.table.benchmarks:
-            before = read_preset(name + plan.request.preset_suffix).to_dict()
+            before = read_preset(name).to_dict()
             after = plan.request.config(name).to_dict()
             changes |= {key: value for key, value in after.items() if value != before[key]}
     if changes:
         listed = ", ".join(f"{key} = {value}" for key, value in sorted(changes.items()))
-        lines.append(f"Settings that are not the preset's: {listed}.")
+        lines.append(f"Settings that are not those of the paper's preset: {listed}.")
     return lines
 
 
@@ -158,9 +166,23 @@ def _facts(plan: Plan) -> list[str]:
     sizes = [f"{benchmark(name).title} {parameters(name):,}" for name in names]
     return [
         f"Presets {presets}; seeds {FIRST_SEED} to {FIRST_SEED + plan.request.seeds - 1}.",
-        f"Parameters of the full model with BERT-base: {', '.join(sizes)}; the paper: "
+        f"Parameters of the preset's full model with BERT-base: {', '.join(sizes)}; the paper: "
         f"{_PARAMETERS_MOST}.",
     ]
+
+
+def _machines(reports: Mapping[str, Mapping[int, Report]]) -> list[str]:
+    """On what was trained; more than one line where that was not the same for all."""
+    return sorted(
+        {
+            f"Trained on {env['device_name'] or env['device']} with torch "
+            f"{env['packages']['torch']}, dashfusion {env['packages']['dashfusion']}"
+            + (f", commit {env['git']['commit'][:12]}" if env["git"] else "")
+            + (" with changes." if env["git"] and env["git"]["changed"] else ".")
+            for of_trial in reports.values()
+            for env in (report["environment"] for report in of_trial.values())
+        }
+    )
 
 
 def _trains(plan: Plan) -> bool:
@@ -168,7 +190,7 @@ def _trains(plan: Plan) -> bool:
     return any(row.changes is not None for row in plan.table.rows)
 
 
-def _origin(plan: Plan, reports: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> dict[str, Any]:
+def _origin(plan: Plan, reports: Mapping[str, Mapping[int, Report]]) -> dict[str, Any]:
     """Where every number comes from: data, folders, machines and versions."""
     environments: list[Any] = []
     for of_trial in reports.values():

@@ -58,8 +58,10 @@ COLUMNS = (
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def write_all(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
-    """Write <table>.csv, .json, .md and .tex into `folder`, each whole or not at all.
+def write_all(comparison: Comparison, folder: Path, name: str = "") -> tuple[Path, ...]:
+    """Write <name>.csv, .json, .md and .tex into `folder`, each whole or not at all.
+
+    The name is the table's unless told. Returns the paths.
 
     Raises:
         TrainingError: the folder or a file cannot be written.
@@ -74,7 +76,7 @@ def write_all(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     }
     written = []
     for ending, form in forms.items():
-        path = folder / f"{comparison.table.name}.{ending}"
+        path = folder / f"{name or comparison.table.name}.{ending}"
         write_whole(path, form(comparison))
         written.append(path)
     return tuple(written)
@@ -117,7 +119,7 @@ def _csv_line(comparison: Comparison, row: ComparedRow, figure: Figure) -> Seque
         " ".join(map(str, figure.seeds)),
         _number(figure.difference),
         _text("; ".join(_problems(comparison, row, figure))),
-        _text(" ".join(comparison.departures) if figure.mean is not None else ""),
+        _text(" ".join(_departures(comparison, figure))),
     )
 
 
@@ -129,6 +131,13 @@ def _problems(comparison: Comparison, row: ComparedRow, figure: Figure) -> list[
     if not found and figure.mean is None:
         found = comparison.problems
     return [problem for problem in found if _concerns(problem, figure, comparison.table)]
+
+
+def _departures(comparison: Comparison, figure: Figure) -> list[str]:
+    """What concerns a figure of ours; counted multiply-adds depend on no data."""
+    if figure.mean is None or figure.metric == "multiply_adds":
+        return []
+    return [d for d in comparison.departures if _concerns(d, figure, comparison.table)]
 
 
 def _concerns(problem: str, figure: Figure, table: PaperTable) -> bool:

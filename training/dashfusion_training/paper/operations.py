@@ -7,10 +7,8 @@ two products of each attention; not biases, norms, softmax and head, nor anythin
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -23,13 +21,13 @@ from dashfusion_models.network.fusions import build_fusion
 from dashfusion_models.network.sequence import Sequence
 from dashfusion_models.records import Streams
 from dashfusion_training.benchmarks import Benchmark, benchmark
+from dashfusion_training.build import network_config
 from dashfusion_training.config import TrainConfig, read_preset
 
 __all__ = [
     "SIMS_AUDIO",
     "SIMS_TEXT",
     "SIMS_VISION",
-    "closed_form",
     "multiply_adds",
     "paper_network",
     "parameters",
@@ -80,42 +78,6 @@ def multiply_adds(config: NetworkConfig, *, text: int, audio: int, vision: int) 
     return int(counter.get_total_flops()) // _FLOAT_OPERATIONS
 
 
-def closed_form(
-    fusion: str,
-    *,
-    text: int,
-    audio: int,
-    vision: int,
-    width: int,
-    layers: int,
-    bottleneck: int,
-) -> int:
-    """What `multiply_adds` counts, by formula; H is as long as the text.
-
-    `width` is d, `bottleneck` is p. Source: METHOD, section 9.
-
-    Raises:
-        ConfigError: there is no formula for that fusion.
-    """
-    cost = _Cost(streams=text + audio + vision, width=width)
-    match fusion:
-        case "hbf" | "bf":
-            total, long = 0, text
-            for level in range(layers):
-                tokens = max(1, bottleneck // 2**level) if fusion == "hbf" else bottleneck
-                short = min(tokens, long)  # never more than H has
-                total += cost.itself(long) + cost.multi(short) + cost.back(short)
-                long = short
-            return total
-        case "ca":
-            return layers * (cost.itself(text) + cost.multi(text))
-        case "concat":
-            return 0
-        case "concat-sa":
-            return layers * cost.itself(cost.streams + text)
-    raise ConfigError(f"fusion: {fusion!r} has no closed form; count it with multiply_adds")
-
-
 def paper_network(config: TrainConfig, data: Benchmark) -> NetworkConfig:
     """The network that `config` describes for a benchmark, on the BERT-base that it names.
 
@@ -127,15 +89,11 @@ def paper_network(config: TrainConfig, data: Benchmark) -> NetworkConfig:
             f"text_encoder: the shape of {config.text_encoder!r} is not known here; use "
             f"{' or '.join(_VOCABULARIES)}"
         )
-    values: dict[str, Any] = config.to_dict()
-    shared = {f.name for f in dataclasses.fields(NetworkConfig)} & values.keys()
-    return NetworkConfig.from_dict(
-        {name: values[name] for name in shared}
-        | {
-            "text_encoder": _BERT_BASE | {"vocab_size": _VOCABULARIES[config.text_encoder]},
-            "audio_dims": data.audio_dims,
-            "vision_dims": data.vision_dims,
-        }
+    return network_config(
+        config,
+        text_encoder={**_BERT_BASE, "vocab_size": _VOCABULARIES[config.text_encoder]},
+        audio_dims=data.audio_dims,
+        vision_dims=data.vision_dims,
     )
 
 
@@ -156,25 +114,3 @@ def parameters(preset_name: str) -> int:
     built = sum(p.numel() for name, p in network.named_parameters() if not name.startswith(_ABSENT))
     hidden: int = config.text_encoder["hidden_size"]
     return built + hidden * hidden + hidden
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cost:
-    """Multiply-adds of the parts of a layer; `streams` is N = T_t + T_a + T_v, `width` is d."""
-
-    streams: int
-    width: int
-
-    def itself(self, n: int) -> int:
-        """A Transformer layer over n tokens."""
-        return 8 * n * self.width**2 + 2 * n**2 * self.width
-
-    def multi(self, q: int) -> int:
-        """Eq. 7 and 8: q tokens ask the three streams."""
-        n, d = self.streams, self.width
-        return 6 * q * d**2 + 2 * n * d**2 + 2 * q * n * d
-
-    def back(self, q: int) -> int:
-        """Eq. 9: each stream asks the q tokens."""
-        n, d = self.streams, self.width
-        return 6 * n * d**2 + 6 * q * d**2 + 2 * q * n * d

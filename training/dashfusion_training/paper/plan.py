@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import ConfigError, DataError, WeightsError
 from dashfusion_models.records import MODALITIES
-from dashfusion_models.weights import locate
 from dashfusion_training.benchmarks import SPLITS, benchmark
-from dashfusion_training.build import WEIGHTS_FILE
+from dashfusion_training.build import encoder_facts
 from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
 from dashfusion_training.paper.published import PaperRow, PaperTable
 from dashfusion_training.paper.trials import Trial, canonical, trial_folder
@@ -41,11 +38,23 @@ class Request:
         """The settings of the full model on a benchmark.
 
         Raises:
-            ConfigError: an unknown key or an impossible value.
+            ConfigError: an unknown key, an impossible value, or a key that the rows differ in.
         """
         if "seed" in self.settings:
             raise ConfigError("seed: is given by the number of seeds; use --seeds")
-        return with_settings(read_preset(name + self.preset_suffix), self.settings)
+        varied = {key for row in self.table.rows for key in row.changes or {}}
+        for key in sorted(varied & self.settings.keys()):
+            raise ConfigError(f"{key}: is what {self.table.name} compares; leave it to the table")
+        config = with_settings(read_preset(name + self.preset_suffix), self.settings)
+        encoder = Path(config.text_encoder)
+        # One folder is one encoder, by whichever path it is called.
+        named = {"text_encoder": str(encoder.resolve())} if encoder.is_dir() else {}
+        return changed(config, named)
+
+    @property
+    def name(self) -> str:
+        """The name of the table's files: those of other presets have a name of their own."""
+        return self.table.name + self.preset_suffix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +116,14 @@ def _store(name: str, data_root: Path) -> StoreFacts:
             f"{form.title}: no store at {folder}; get {form.file_name} (SHA-256 {form.sha256}), "
             f"{form.home}; then `dashfusion data prepare {name} FILE --output {folder}`"
         )
-    return describe(folder)
+    facts = describe(folder)
+    made_for = (facts.source or {}).get("benchmark", name)
+    if made_for != name:
+        raise DataError(
+            f"{form.title}: {folder} was made of {made_for}'s file; prepare {name}'s there: "
+            f"{form.file_name} (SHA-256 {form.sha256}), {form.home}"
+        )
+    return facts
 
 
 def _require_all(facts: StoreFacts, name: str) -> None:
@@ -130,7 +146,7 @@ def _require_all(facts: StoreFacts, name: str) -> None:
 
 def _trials(name: str, request: Request, facts: StoreFacts) -> dict[tuple[int, str], Trial]:
     base = request.config(name)
-    encoder = _encoder_digest(base.text_encoder, request.offline)
+    _, encoder = encoder_facts(base.text_encoder, offline=request.offline)
     return {
         (number, name): _trial(row, name, request, facts, encoder)
         for number, row in enumerate(request.table.rows)
@@ -138,7 +154,9 @@ def _trials(name: str, request: Request, facts: StoreFacts) -> dict[tuple[int, s
     }
 
 
-def _trial(row: PaperRow, name: str, request: Request, facts: StoreFacts, encoder: str) -> Trial:
+def _trial(
+    row: PaperRow, name: str, request: Request, facts: StoreFacts, encoder: Mapping[str, str]
+) -> Trial:
     config = canonical(changed(request.config(name), dict(row.changes or {})))
     runs = request.output / "runs"
     return Trial(
@@ -148,19 +166,3 @@ def _trial(row: PaperRow, name: str, request: Request, facts: StoreFacts, encode
         store=Path(facts.path),
         folder=trial_folder(runs, name, config, data=facts.digest, text_encoder=encoder),
     )
-
-
-@cache
-def _encoder_digest(name: str, offline: bool) -> str:
-    """The SHA-256 of a text encoder's weights, which may be fetched for it.
-
-    Raises:
-        WeightsError: there are none.
-    """
-    folder = Path(name) if Path(name).is_dir() else locate(name, offline=offline)
-    try:
-        return sha256_of(folder / WEIGHTS_FILE)
-    except OSError as error:
-        raise WeightsError(
-            f"{folder / WEIGHTS_FILE}: cannot be read ({error.strerror}); name another text encoder"
-        ) from error

@@ -22,7 +22,7 @@ from dashfusion_training.paper.compare import compare, single_seeds
 from dashfusion_training.paper.comparison import Comparison
 from dashfusion_training.paper.documents import write_all
 from dashfusion_training.paper.plan import Plan, Request, plan_of
-from dashfusion_training.paper.side_by_side import Job, run_here, run_side_by_side
+from dashfusion_training.paper.side_by_side import Job, Outcome, run_here, run_side_by_side
 from dashfusion_training.watch import UNWATCHED, Watcher
 
 __all__ = ["reproduce"]
@@ -34,25 +34,33 @@ def reproduce(
     devices: Sequence[torch.device],
     watch: Watcher = UNWATCHED,
     report: Callable[[Progress], None] = lambda event: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
     """Return the table beside the paper's, written into `request.output` in every form.
 
     Trainings run as many at a time as there are `devices`; `watch` follows them where there is one,
-    `report` counts them where there are several.
+    `report` counts them where there are several, `warn` is told what fails. The files are written
+    anew after each training, so that they show whatever is done.
 
     Raises:
-        ConfigError: an unknown key or an impossible value.
+        ConfigError: an unknown key, an impossible value, or a key that the rows differ in.
         TrainingError: the folder cannot be written, or another process works in it.
     """
     with _alone_in(request.output):
         plan = plan_of(request)
-        failures = _train_all(_unfinished(plan), devices, watch, report)
+        failures: dict[Path, str] = {}
+
+        def ended(job: Job, failure: str | None) -> None:
+            if failure is not None:
+                failures[job.output] = failure
+                warn(f"{job.name}: {failure}")
+            _write(plan, compare(plan, failures))
+
+        _train_all(_unfinished(plan), devices, watch, report, ended)
         for trial in plan.different_trials:
-            trial.sum_up(request.seeds)
+            trial.sum_up()
         comparison = compare(plan, failures)
-        write_all(comparison, request.output)
-        if request.table.name == "fig4":
-            write_bottleneck_curves(comparison, request.output / "fig4.svg", single_seeds(plan))
+        _write(plan, comparison)
     return comparison
 
 
@@ -61,28 +69,32 @@ def _train_all(
     devices: Sequence[torch.device],
     watch: Watcher,
     report: Callable[[Progress], None],
-) -> dict[Path, str]:
-    """Train everything; return what failed and why, by the folder of the run."""
-    failures: dict[Path, str] = {}
+    ended: Outcome,
+) -> None:
+    """Train everything, here or side by side."""
     if len(devices) == 1:
         for number, job in enumerate(jobs, start=1):
             watch.begin(number, len(jobs), job.name)
-            failure = run_here(job, devices[0], watch)
-            if failure is not None:
-                failures[job.output] = failure
-        return failures
-    ended = 0
+            ended(job, run_here(job, devices[0], watch))
+        return
+    done = 0
 
-    def end(job: Job, failure: str | None) -> None:
-        nonlocal ended
-        ended += 1
-        if failure is not None:
-            failures[job.output] = failure
-        report(Progress("train", ended, len(jobs), "trainings"))
+    def count(job: Job, failure: str | None) -> None:
+        nonlocal done
+        done += 1
+        ended(job, failure)
+        report(Progress("train", done, len(jobs), "trainings", note=job.name))
 
     report(Progress("train", 0, len(jobs), "trainings"))
-    run_side_by_side(jobs, devices, end)
-    return failures
+    run_side_by_side(jobs, devices, count)
+
+
+def _write(plan: Plan, comparison: Comparison) -> None:
+    """Write the table in every form, and figure 4 as a picture."""
+    folder, name = plan.request.output, plan.request.name
+    write_all(comparison, folder, name)
+    if plan.table.name == "fig4":
+        write_bottleneck_curves(comparison, folder / f"{name}.svg", single_seeds(plan))
 
 
 def _unfinished(plan: Plan) -> list[Job]:
@@ -106,15 +118,19 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Refuse to work in a folder in which another process does.
 
     Raises:
-        TrainingError: another one does, or the folder cannot be made.
+        TrainingError: another one does, or the folder cannot be used.
     """
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise TrainingError(
+                f"{folder}: another `reproduce` is at work in it; wait for it, or name another "
+                "folder"
+            ) from error
     try:
-        with lock:
-            yield
-    except filelock.Timeout as error:
-        raise TrainingError(
-            f"{folder}: another `reproduce` is at work in it; wait for it, or name another folder"
-        ) from error
+        yield
+    finally:
+        lock.release()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from collections import deque
@@ -19,10 +21,13 @@ import torch
 from dashfusion_models.errors import DashfusionError
 from dashfusion_models.store import Store
 from dashfusion_training.config import TrainConfig
+from dashfusion_training.files import first_line
 from dashfusion_training.train import Training, train
 from dashfusion_training.watch import UNWATCHED, Watcher
 
 __all__ = ["Job", "Outcome", "devices_for", "run_here", "run_side_by_side"]
+
+_log = logging.getLogger(__name__)
 
 CORES_A_JOB = 8  # fewer make a training slower than its turn later would
 
@@ -51,12 +56,22 @@ def devices_for(where: torch.device, jobs: int | None = None) -> list[torch.devi
     cards = [where]
     if where.type == "cuda" and where.index is None:
         cards = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
-    room = max(1, (os.cpu_count() or 1) // CORES_A_JOB) if where.type == "cpu" else len(cards)
+    room = max(1, _cores() // CORES_A_JOB) if where.type == "cpu" else len(cards)
     return [cards[number % len(cards)] for number in range(jobs or room)]
 
 
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def run_here(job: Job, device: torch.device, watch: Watcher) -> str | None:
-    """Train; return None, or why that failed."""
+    """Train; return None, or why that failed, whatever it was: others must not suffer.
+
+    What only going on would need is removed at the end; it is three times the checkpoint.
+    """
     try:
         train(
             Training(
@@ -71,6 +86,12 @@ def run_here(job: Job, device: torch.device, watch: Watcher) -> str | None:
         )
     except DashfusionError as error:
         return str(error)
+    except Exception as error:  # out of memory, a disk that went away, a fault of ours
+        _log.info("%s", job.name, exc_info=True)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        return f"{job.output}: {type(error).__name__}: {first_line(error)}; see it with -v"
+    shutil.rmtree(job.output / "last", ignore_errors=True)
     return None
 
 
@@ -81,7 +102,7 @@ def run_side_by_side(jobs: Sequence[Job], devices: Sequence[torch.device], ended
     what they saved stays.
     """
     context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // len(devices))
+    threads = max(1, _cores() // max(1, min(len(devices), len(jobs))))
     waiting, free = deque(jobs), deque(devices)
     running: dict[int, _Running] = {}
     try:
@@ -89,7 +110,10 @@ def run_side_by_side(jobs: Sequence[Job], devices: Sequence[torch.device], ended
             while waiting and free:
                 job, device = waiting.popleft(), free.popleft()
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_in_child, args=(job, device, threads, theirs))
+                # A daemon, so that an interrupt between here and `running` leaves none behind.
+                process = context.Process(
+                    target=_in_child, args=(job, device, threads, theirs), daemon=True
+                )
                 process.start()
                 theirs.close()  # so that the end of the child is the end of the pipe
                 running[process.sentinel] = _Running(job, device, process, ours)

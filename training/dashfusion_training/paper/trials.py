@@ -1,9 +1,9 @@
 """Trials: one configuration on one benchmark, each with a folder that its content names.
 
 A trial's folder is named by a digest of everything that decides its result: the settings that are
-read, the data, the text encoder and the version of this package. So a trial that several tables
-need is trained once, a finished one is found again, and a changed setting makes new folders for
-the trials that read it and for no others.
+read, the data, the text encoder, the version of this package and the code of the method. So a trial
+that several tables need is trained once, a finished one is found again, and a changed setting makes
+new folders for the trials that read it and for no others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.curves import write_curves_of_seeds
+from dashfusion_training.paper.method import method_digest
 from dashfusion_training.report import join_reports, read_report
 from dashfusion_training.train import FIRST_SEED
 
@@ -54,26 +56,18 @@ class Trial:
         return range(FIRST_SEED, FIRST_SEED + count)
 
     def reports(self, count: int) -> dict[int, dict[str, Any]]:
-        """The reports of the seeds that are trained.
-
-        Raises:
-            TrainingError: one of them cannot be read.
-        """
+        """The reports of the first `count` seeds, of those that are trained."""
         found = {seed: read_report(self.run_folder(seed)) for seed in self.seeds(count)}
         return {seed: report for seed, report in found.items() if report is not None}
 
     def unfinished(self, count: int) -> list[int]:
-        """The seeds that are still to be trained.
-
-        Raises:
-            TrainingError: a report cannot be read.
-        """
+        """The seeds that are still to be trained."""
         done = self.reports(count)
         return [seed for seed in self.seeds(count) if seed not in done]
 
-    def sum_up(self, count: int) -> None:
+    def sum_up(self) -> None:
         """Write the report and the curves of all finished seeds into the trial's folder."""
-        reports = self.reports(count)
+        reports = self.reports(sum(1 for _ in self.folder.glob("seed-*")))
         if reports:
             join_reports(self.folder, list(reports.values()))
             runs = {seed: self.run_folder(seed) for seed in reports}
@@ -81,7 +75,7 @@ class Trial:
 
 
 def trial_folder(
-    root: Path, benchmark: str, config: TrainConfig, *, data: str, text_encoder: str
+    root: Path, benchmark: str, config: TrainConfig, *, data: str, text_encoder: Mapping[str, str]
 ) -> Path:
     """The folder of a trial on the data and the text encoder with these digests."""
     settings = canonical(config).to_dict()
@@ -91,6 +85,7 @@ def trial_folder(
         "data": data,
         "text_encoder": text_encoder,
         "version": metadata.version("dashfusion"),
+        "method": method_digest(),
     }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return root / f"{benchmark}-{key[:12]}"
@@ -110,5 +105,8 @@ def canonical(config: TrainConfig) -> TrainConfig:
         unread.add("fusion_layers")
     if not config.compose:
         unread.add("agree")
+    config = changed(config, {"classes": {}})  # the benchmarks' labels are numbers
+    if config.text_learning_rate == config.learning_rate:
+        unread.add("text_learning_rate")
     defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
     return changed(config, {key: defaults[key] for key in unread})
