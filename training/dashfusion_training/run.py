@@ -170,6 +170,7 @@ class Run:
         path = self.folder / "last" / STATE
         beside = path.with_suffix(".part")
         with writing(path, beside):
+            path.parent.mkdir(exist_ok=True)  # a finished training may have given it up
             with beside.open("wb") as file:
                 torch.save(state, file)
                 file.flush()
