@@ -108,8 +108,8 @@ def reproduce(
     """Train what tables of the paper need, and print its figures and ours side by side.
 
     Run again, it goes on where it was stopped and trains nothing twice. Each table is also written
-    to the output folder as CSV, Markdown and LaTeX, fig4 as a plot too. Exit code 1 if anything is
-    missing.
+    to the output folder as CSV, JSON, Markdown and LaTeX, fig4 as a plot too. Exit code 1 if
+    anything is missing.
     """
     session = session_of(context)
     complete = True

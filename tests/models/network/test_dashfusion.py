@@ -57,8 +57,11 @@ def test_padding_never_changes_a_score(fusion: str, norm_order: str) -> None:
     torch.testing.assert_close(network(padded(batch, 5)), network(batch), **CLOSE)
 
 
-def test_a_batch_scores_as_its_members_do(network: DashFusion) -> None:
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_batch_scores_as_its_members_do(fusion: str) -> None:
     """Also a text shorter than the bottleneck, and samples that lack a modality."""
+    torch.manual_seed(0)
+    network = DashFusion(tiny_config(fusion=fusion)).eval()
     batch = random_batch(**LENGTHS)
     batch.present.audio[1] = False
     batch.present.text[2] = False
@@ -73,12 +76,15 @@ def test_exchanging_two_samples_audio_changes_both_scores(network: DashFusion) -
     assert ((network(batch) - network(swapped)).abs() > 1e-4).all()
 
 
+@pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize(
     "kept", [c for n in range(4) for c in itertools.combinations(MODALITIES, n)]
 )
 def test_every_combination_of_modalities_scores_and_ignores_the_rest(
-    network: DashFusion, kept: tuple[str, ...]
+    kept: tuple[str, ...], fusion: str
 ) -> None:
+    torch.manual_seed(0)
+    network = DashFusion(tiny_config(fusion=fusion)).eval()
     gone = [m for m in MODALITIES if m not in kept]
     batch = random_batch(**LENGTHS).without(*gone)
     scores = network(batch)
@@ -97,9 +103,11 @@ def test_a_frame_that_was_not_observed_is_not_looked_at(network: DashFusion) -> 
     torch.testing.assert_close(network(batch), before, **CLOSE)
 
 
-def test_gradients_reach_every_parameter() -> None:
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_gradients_reach_every_parameter(fusion: str) -> None:
     torch.manual_seed(0)
-    network = DashFusion(tiny_config(position_dropout=0.0, encoder_dropout=0.0)).train()
+    config = tiny_config(fusion=fusion, position_dropout=0.0, encoder_dropout=0.0)
+    network = DashFusion(config).train()
     batch = random_batch(**LENGTHS)
     for row, modality in enumerate(MODALITIES):
         batch.present[modality][row] = False
