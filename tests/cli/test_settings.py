@@ -73,7 +73,7 @@ def test_an_unknown_key_lists_the_known(
     result = command("analyze", clip)
     assert result.code == 1
     assert result.err.startswith(f"error: {usual}: no setting asr-modle; did you mean asr-model?")
-    assert "known are asr, asr-model, " in result.err
+    assert "known are ablate, asr, asr-model, " in result.err
     assert result.err.count("\n") == 1
 
 
