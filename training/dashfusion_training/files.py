@@ -35,7 +35,7 @@ def writing(path: Path, beside: Path | None = None) -> Iterator[None]:
         number = getattr(error, "errno", None)
         quota = getattr(errno, "EDQUOT", errno.ENOSPC)  # unknown on Windows
         full = number in (None, errno.ENOSPC, errno.EFBIG, quota)
-        way_out = "make room, then go on (train: add --resume)" if full else "check the folder and its rights"
+        way_out = "make room, then go on (--resume)" if full else "check the folder and its rights"
         raise TrainingError(
             f"{path}: cannot be written ({first_line(error)}); {way_out}"
         ) from error
