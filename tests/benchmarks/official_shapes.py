@@ -75,11 +75,6 @@ def samples(name: str, split: str = "train") -> tuple[list[Features], np.ndarray
     return features, np.array(labels, np.float32)
 
 
-def mosi_samples(split: str = "train") -> tuple[list[Features], np.ndarray]:
-    """Features and labels of a split of MOSI."""
-    return samples("mosi", split)
-
-
 def lessons(name: str, count: int, *, anchors: int | None = None) -> list[Lesson]:
     """The first lessons of a training, by default with as many anchors as the preset has.
 

@@ -1,6 +1,6 @@
 """One training step at the preset `mosi`: ours, the authors' arrangement, and BERT alone.
 
-`python tests/benchmarks/training_step.py [--rounds N]` runs each in a process of its own, in turns,
+`python -m tests.benchmarks.training_step [--rounds N]` runs each in a process of its own, in turns,
 with two threads, and prints seconds a step, samples a second, peak memory and the losses. The
 authors' arrangement is written plainly: the anchors in one batch and their six companions in a
 second, texts padded to that batch's longest, audio and vision to 375 and 500 steps, attention with
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,7 +25,6 @@ from dashfusion_models.network.sequence import Batch, Sequence
 from dashfusion_models.records import MODALITIES, Streams
 from dashfusion_training.config import read_preset
 from dashfusion_training.datasets import Lesson
-from dashfusion_training.neighbours import classes_of, draw_companions, find_neighbours
 from dashfusion_training.objective import (
     Companions,
     Compared,
@@ -38,36 +36,13 @@ from tests.benchmarks.official_shapes import (
     AUDIO_STEPS,
     VISION_STEPS,
     bert_base,
-    mosi_samples,
+    lessons,
 )
 
 THREADS = 2
 TOKENS_A_ROW = 16  # about MOSI's mean; rows of one length hold not one padded token
 STEPS = 3  # a process: one to warm up, the others are timed
 CPU = torch.device("cpu")
-
-
-def lessons(count: int) -> list[Lesson]:
-    """The first lessons of a training, neighbours found among random vectors."""
-    features, labels = mosi_samples()
-    draw = np.random.default_rng(1)
-    vectors = torch.from_numpy(draw.normal(size=(len(labels), 384)).astype(np.float32))
-    neighbours = find_neighbours(vectors, classes_of(labels.astype(float), "rounded"))
-    order = draw.permutation(len(labels))
-    made = []
-    for k in range(count):
-        anchors = order[16 * k : 16 * k + 16]
-        drawn = np.stack([draw_companions(neighbours, int(i), draw) for i in anchors])
-        members = np.unique(np.concatenate([anchors, drawn.ravel()]))
-        made.append(
-            Lesson(
-                features=[features[i] for i in members],
-                anchors=np.searchsorted(members, anchors),
-                companions=np.searchsorted(members, drawn),
-                labels=labels[anchors],
-            )
-        )
-    return made
 
 
 class Plain:
@@ -169,7 +144,7 @@ def measure(what: str, *, dropout: bool) -> dict[str, object]:
     step = _make(what, dropout=dropout)
     before_mb = _peak_mb()
     losses, seconds = [], []
-    for lesson in lessons(STEPS):
+    for lesson in lessons("mosi", STEPS):
         start = time.perf_counter()
         losses.append(step(lesson))  # type: ignore[operator]
         seconds.append(time.perf_counter() - start)
