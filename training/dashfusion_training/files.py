@@ -15,11 +15,14 @@ from dashfusion_models.errors import TrainingError
 __all__ = ["first_line", "write_whole", "writing"]
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     with writing(path, beside):
-        beside.write_text(text, "utf-8")
+        if isinstance(content, bytes):
+            beside.write_bytes(content)
+        else:
+            beside.write_text(content, "utf-8")
         beside.replace(path)
 
 

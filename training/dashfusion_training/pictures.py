@@ -7,12 +7,11 @@ matplotlib.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashfusion_training.files import writing
+from dashfusion_training.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +54,4 @@ def write_picture(
         FigureCanvasSVG(figure)
         # Neither the day nor the version of matplotlib is in the file.
         figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
-    beside = output.with_name(f"{output.name}.{os.getpid()}.part")
-    with writing(output, beside):
-        beside.write_bytes(picture.getvalue())
-        beside.replace(output)
+    write_whole(output, picture.getvalue())
