@@ -32,11 +32,7 @@ _PARAMETERS_MOST = "under 120 million"  # the paper's own words on the size of i
 
 
 def compare(plan: Plan, failures: Mapping[Path, str]) -> Comparison:
-    """Put what is finished beside the paper's table; `failures` are known by the run's folder.
-
-    Raises:
-        TrainingError: the report of a finished training cannot be read.
-    """
+    """Put what is finished beside the paper's table; `failures` are known by the run's folder."""
     rows = tuple(
         ComparedRow(row, _ours(plan, number, row, failures))
         for number, row in enumerate(plan.table.rows)
@@ -139,7 +135,7 @@ def _departures(plan: Plan) -> list[str]:
         if name not in plan.problems and not (facts.source or {}).get("sha256_known")
     ]
     changes: dict[str, Any] = {}
-    if _trains(plan):
+    if plan.table.needs_training:
         for name in plan.table.benchmarks:
             before = read_preset(name).to_dict()
             after = plan.request.config(name).to_dict()
@@ -159,7 +155,7 @@ def _made_of(facts: StoreFacts) -> str:
 
 def _facts(plan: Plan) -> list[str]:
     """Lines that a reader needs beside the numbers."""
-    if not _trains(plan):
+    if not plan.table.needs_training:
         return []
     names, suffix = plan.table.benchmarks, plan.request.preset_suffix
     presets = ", ".join(name + suffix for name in names)
@@ -183,11 +179,6 @@ def _machines(reports: Mapping[str, Mapping[int, Report]]) -> list[str]:
             for env in (report["environment"] for report in of_trial.values())
         }
     )
-
-
-def _trains(plan: Plan) -> bool:
-    """Whether the table needs trainings."""
-    return any(row.changes is not None for row in plan.table.rows)
 
 
 def _origin(plan: Plan, reports: Mapping[str, Mapping[int, Report]]) -> dict[str, Any]:

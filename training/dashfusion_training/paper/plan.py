@@ -91,12 +91,11 @@ def plan_of(request: Request) -> Plan:
     stores: dict[str, StoreFacts] = {}
     problems: dict[str, str] = {}
     trials: dict[tuple[int, str], Trial] = {}
-    trained = any(row.changes is not None for row in table.rows)
     for name in table.benchmarks:
         request.config(name)  # a wrong setting is an error also where data are missing
         try:
             stores[name] = _store(name, request.data_root)
-            if trained:
+            if table.needs_training:
                 _require_all(stores[name], name)
                 trials |= _trials(name, request, stores[name])
         except (DataError, WeightsError) as error:

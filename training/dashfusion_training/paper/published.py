@@ -60,6 +60,11 @@ class PaperTable:
         """The benchmarks whose data the table needs, in the order of the columns."""
         return tuple(dict.fromkeys(column.benchmark for column in self.columns))
 
+    @property
+    def needs_training(self) -> bool:
+        """Whether any of its rows is one of ours to train."""
+        return any(row.changes is not None for row in self.rows)
+
 
 _SOURCES = {
     "a": "ConFEDE's paper",
