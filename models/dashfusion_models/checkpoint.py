@@ -113,6 +113,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         network = _build(about, tensors)
         collate = Collator(
             tokenizer=load_tokenizer(metadata["tokenizer"]),
+            context_tokens=network.config.context_tokens,
             **{m: _statistics(tensors, m) for m in _NORMALISED},
         )
         low, high = about["label_range"]

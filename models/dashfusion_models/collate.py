@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -76,12 +77,13 @@ class Collator:
     tokenizer: Tokenizer
     audio: Normalisation
     vision: Normalisation
+    context_tokens: int = 0  # of what was said before: the last word pieces of it
 
     def __call__(self, features: Several[Features]) -> Batch:
         """Pad to the longest of the batch; absent modalities are padding and not present."""
         present = [f.present for f in features]
         return Batch(
-            text=self._tokens([f.text for f in features]),
+            text=self._tokens(features),
             audio=_pad([f.audio for f in features], self.audio),
             vision=_pad([f.vision for f in features], self.vision),
             present=Streams(
@@ -91,15 +93,35 @@ class Collator:
             ),
         )
 
-    def _tokens(self, texts: list[str | None]) -> Tokens:
-        encoded = self.tokenizer.encode_batch([text or "" for text in texts])
-        longest = max(len(e.ids) for e in encoded)
-        ids = torch.zeros(len(texts), longest, dtype=torch.long)
-        real = torch.zeros(len(texts), longest, dtype=torch.bool)
-        for row, e in enumerate(encoded):
-            ids[row, : len(e.ids)] = torch.tensor(e.ids)
-            real[row, : len(e.ids)] = True
-        return Tokens(ids=ids, real=real)
+    def _tokens(self, features: Several[Features]) -> Tokens:
+        encoded = self.tokenizer.encode_batch([f.text or "" for f in features])
+        own = _padded([e.ids for e in encoded])
+        if not self.context_tokens:
+            return own
+        said = [(f.context or "") if f.text is not None else "" for f in features]
+        # The last so many word pieces stand in the last so many words.
+        last = [" ".join(text.split()[-self.context_tokens :]) for text in said]
+        before = self._before.encode_batch(last, add_special_tokens=False)
+        ends = [e.ids[-1:] for e in encoded]  # [SEP]
+        pieces = [b.ids + end if b.ids else [] for b, end in zip(before, ends, strict=True)]
+        return Tokens(ids=own.ids, real=own.real, before=_padded(pieces))
+
+    @cached_property
+    def _before(self) -> Tokenizer:
+        """The tokenizer that cuts at the other end: what was said last stays."""
+        tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
+        tokenizer.enable_truncation(self.context_tokens, direction="left")
+        return tokenizer
+
+
+def _padded(texts: list[list[int]]) -> Tokens:
+    longest = max([1, *(len(ids) for ids in texts)])
+    ids = torch.zeros(len(texts), longest, dtype=torch.long)
+    real = torch.zeros(len(texts), longest, dtype=torch.bool)
+    for row, pieces in enumerate(texts):
+        ids[row, : len(pieces)] = torch.tensor(pieces, dtype=torch.long)
+        real[row, : len(pieces)] = True
+    return Tokens(ids=ids, real=real)
 
 
 def _pad(sequences: list[FeatureSequence | None], normalisation: Normalisation) -> Sequence:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def extract(path: Path, request: Request, engines: Engines, report: Report) -> E
     end_s = max(media.duration_s, frames[-1].seconds if frames else 0.0)
     window = Span(request.start_s, end_s if request.end_s is None else min(request.end_s, end_s))
     found = _utterances(observed, request, media, window)
-    extracted = [_cut(utterance, observed, request, engines) for utterance in found]
+    extracted = _with_context([_cut(u, observed, request, engines) for u in found])
     return Extraction(
         media=media,
         transcript=heard.transcript,
@@ -181,6 +181,17 @@ def _cut(
         ),
         face=face,
     )
+
+
+def _with_context(extracted: list[Extracted]) -> list[Extracted]:
+    """Tell each utterance what was said before it in the file."""
+    said: list[str] = []
+    told = []
+    for one in extracted:
+        text = one.features.text
+        told.append(replace(one, features=replace(one.features, context=" ".join(said) or None)))
+        said += [text] if text else []
+    return told
 
 
 def _moment(seconds: float) -> Span:

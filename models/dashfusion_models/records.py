@@ -234,11 +234,16 @@ class FeatureSequence:
 
 @dataclass(frozen=True)
 class Features:
-    """What the network reads of one utterance; a modality that is absent is None."""
+    """What the network reads of one utterance; a modality that is absent is None.
+
+    `context` is what was said before it in the same video; a network that reads no context, or
+    an utterance without words of its own, leaves it aside.
+    """
 
     text: str | None
     audio: FeatureSequence | None
     vision: FeatureSequence | None
+    context: str | None = None
 
     @property
     def present(self) -> Streams[bool]:

@@ -10,18 +10,18 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from dashfusion_models.checkpoint import Checkpoint
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
-from dashfusion_models.errors import WeightsError
+from dashfusion_models.errors import CheckpointError, ConfigError, WeightsError
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
-from dashfusion_models.records import FeatureSpec
+from dashfusion_models.records import MODALITIES, FeatureSpec
 from dashfusion_models.weights import locate
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 
-__all__ = ["encoder_facts", "network_config", "new_checkpoint"]
+__all__ = ["encoder_facts", "network_config", "new_checkpoint", "start_facts"]
 
 CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE = "config.json", "tokenizer.json", "model.safetensors"
 PREFIXES = ("bert.", "model.", "")  # how a BERT's tensors are named, by who saved it
@@ -77,16 +77,57 @@ def new_checkpoint(
         )
     )
     _load_pretrained(network, encoder)
+    collate = _collator(tokenizer, samples, config, audio=audio, vision=vision)
+    if config.start:
+        collate = _go_on(network, collate, load_checkpoint(Path(config.start)))
     return Checkpoint(
         name=config.name,
         network=network,
-        collate=_collator(tokenizer, samples, config, audio=audio, vision=vision),
+        collate=collate,
         audio=audio,
         vision=vision,
         label_range=config.label_range,
         languages=config.languages,
         license=config.license,
     )
+
+
+def _go_on(network: DashFusion, collate: Collator, start: Checkpoint) -> Collator:
+    """Take what `start` was trained with; return the collator with its statistics.
+
+    Its encoders of other modalities hold random weights, which are left.
+
+    Raises:
+        ConfigError: its network has another shape.
+    """
+    fresh = [m for m in MODALITIES if m not in start.modalities]
+    state = {
+        name: weight
+        for name, weight in start.network.state_dict().items()
+        if not name.startswith(tuple(f"{m}_encoder." for m in fresh))
+    }
+    try:
+        network.load_state_dict({**network.state_dict(), **state})
+    except RuntimeError as error:
+        raise ConfigError(
+            f"start: {start.name} has another shape ({str(error).splitlines()[-1].strip()}); "
+            "train with its settings"
+        ) from error
+    measured = {m: getattr(start.collate, m) for m in ("audio", "vision") if m not in fresh}
+    return dataclasses.replace(collate, **measured)
+
+
+def start_facts(config: TrainConfig) -> dict[str, str]:
+    """What tells the checkpoint that training goes on from; nothing without one.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    if not config.start:
+        return {}
+    if not Path(config.start).is_file():
+        raise CheckpointError(f"{config.start}: no such checkpoint to start from; name another")
+    return {"sha256": sha256_of(Path(config.start))}
 
 
 def network_config(
@@ -137,6 +178,7 @@ def _collator(
     if not config.normalise:
         return Collator(
             tokenizer=load_tokenizer(tokenizer),
+            context_tokens=config.context_tokens,
             audio=Normalisation.identity(audio.dims),
             vision=Normalisation.identity(vision.dims),
         )
@@ -148,6 +190,7 @@ def _collator(
             seen += [features.vision] if features.vision is not None else []
     return Collator(
         tokenizer=load_tokenizer(tokenizer),
+        context_tokens=config.context_tokens,
         audio=Normalisation.of(heard, audio.dims),
         vision=Normalisation.of(seen, vision.dims),
     )

@@ -26,7 +26,7 @@ __all__ = [
 
 
 CHOICES = {
-    "loss": ("mse", "l1"),
+    "loss": ("mse", "l1", "huber"),
     "contrastive_reduction": ("authors", "sum"),
     "semantic_negatives": ("text", "cross"),
     "retrieval_classes": ("rounded", "value"),
@@ -35,6 +35,15 @@ CHOICES = {
     "fusion": tuple(FUSIONS),
     "norm_order": get_args(NormOrder),
 }
+
+SHARES = (
+    "modality_dropout", "compose", "agree", "frame_drop", "context_dropout", "bare_text",
+    "misheard",
+)  # fmt: skip
+NOT_NEGATIVE = (
+    "contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed", "clip_norm",
+    "context_tokens",
+)  # fmt: skip
 
 # Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -53,18 +62,25 @@ class TrainConfig:
     Learning rates are the peaks, reached after `warmup_epochs` and falling linearly to 0.
     `text_learning_rate` is for the pretrained text encoder; None means `learning_rate`.
     `repeat` says how often an epoch visits each sample of a source (its manifest's or store's
-    name); a source that is not named is visited once. `classes` turns class names into scores.
-    The choices of the contrastive terms are those of `objective.py` and `neighbours.py`.
+    name), 0.5 being every other one, drawn anew; a source that is not named is visited once.
+    `classes` turns class names into scores. `start` is the checkpoint that training goes on from:
+    the weights of whatever it was trained with; its other encoders are fresh. The choices of the
+    contrastive terms are those of `objective.py` and `neighbours.py`.
     """
 
     epochs: int = 100
     batch_size: int = 16
     learning_rate: float = 5e-5
     text_learning_rate: float | None = None
+    text_layer_decay: float = 1.0  # the rate of each layer of BERT, as a share of that above it
+    train_text: bool = True  # False: the text encoder stays as `start` has it
     warmup_epochs: float = 10.0
     weight_decay: float = 1e-3
     decay_spares: str = "norms-and-biases"  # ours; "bert-norms" is the code's
     loss: str = "mse"  # paper, eq. 10
+    huber_delta: float = 0.5  # errors up to here are squared, with loss "huber"
+    clip_norm: float = 0.0  # of all gradients together; 0 leaves them
+    average: float = 0.0  # decay of a running mean of the weights, which is what is kept; 0: none
     contrastive_weight: float = 0.2  # paper, eq. 12: λ
     contrastive_reduction: str = "authors"
     semantic_negatives: str = "text"
@@ -76,6 +92,9 @@ class TrainConfig:
     modalities: tuple[str, ...] = ("text", "audio", "vision")
     label_range: tuple[float, float] = (-3.0, 3.0)
     text_encoder: str = "bert-base-uncased"
+    start: str = ""
+    context_tokens: int = 0  # word pieces said before that the text encoder sees too (ours)
+    context_dropout: float = 0.0  # chance that a visit does without them
     audio_steps: int = 500  # the longest sequence that positions are learned for
     vision_steps: int = 500
     encoder_layers: int = 2
@@ -94,13 +113,15 @@ class TrainConfig:
     modality_dropout: float = 0.0  # chance that a sample with several modalities loses some
     compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
     agree: float = 0.5  # chance that these are of the text's sign; else they are any
+    bare_text: float = 0.0  # chance that a text is read without punctuation
+    misheard: float = 0.0  # share of the words that a visit hears wrongly
     frame_noise: float = 0.0  # added to audio and vision, in their standard deviations
     frame_drop: float = 0.0  # share of audio and vision steps that a visit hides
     half_weights: bool = False  # store best.safetensors in 16 bits
     name: str = "dashfusion"
     license: str = "unknown: that of the training data"
     languages: tuple[str, ...] = ("en",)
-    repeat: Mapping[str, int] = field(default_factory=dict)
+    repeat: Mapping[str, int | float] = field(default_factory=dict)
     classes: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,12 +132,14 @@ class TrainConfig:
         for key in ("epochs", "batch_size", "retrieve_every", "sorted_batches"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be at least 1")
-        for key in ("learning_rate", "temperature"):
+        for key in ("learning_rate", "temperature", "huber_delta", "text_layer_decay"):
             if getattr(self, key) <= 0:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be above 0")
-        for key in ("modality_dropout", "compose", "agree", "frame_drop"):
+        for key in SHARES:
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1]")
+        if not self.train_text and not self.start:
+            raise ConfigError("train_text: is false without a start; name a checkpoint as start")
         for key, value in self.to_dict().items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"{key}: is {value}; give a finite number")
@@ -127,10 +150,10 @@ class TrainConfig:
         for key in ("audio_steps", "vision_steps", "encoder_layers", "fusion_layers", "bottleneck"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be at least 1")
-        for key in ("position_dropout", "encoder_dropout"):
+        for key in ("position_dropout", "encoder_dropout", "average"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1)")
-        for key in ("contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed"):
+        for key in NOT_NEGATIVE:
             if getattr(self, key) < 0:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be 0 or above")
         for key, allowed in CHOICES.items():
@@ -214,11 +237,11 @@ def _checked(key: str, value: Any) -> Any:
         raise ConfigError(f"{key}: is {value!r}; give a list of texts")
     if key in ("classes", "repeat"):
         numbers = list(value.values()) if isinstance(value, Mapping) else None
-        if not _all_are(numbers, list, (int,) if key == "repeat" else (int, float)):
+        if not _all_are(numbers, list, (int, float)):
             raise ConfigError(f"{key}: is {value!r}; give a table of names and numbers")
     if key == "label_range":
         return tuple(float(end) for end in value)
-    if key == "classes":
+    if key in ("classes", "repeat"):
         return {name: float(score) for name, score in value.items()}
     if isinstance(default, float):
         return float(value)

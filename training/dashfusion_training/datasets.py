@@ -6,6 +6,7 @@ that is resumed in the middle sees the same samples as one that was never stoppe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,11 +19,22 @@ from dashfusion_models.store import Row, Store
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.neighbours import POSITIVES, Neighbours, draw_companions
 from dashfusion_training.processes import ALONE, Team
+from dashfusion_training.texts import misheard, without_punctuation
 
-__all__ = ["Dataset", "Lesson", "Sample", "count_batches", "epoch_batches", "load_dataset"]
+__all__ = [
+    "Dataset",
+    "Lesson",
+    "Sample",
+    "contexts",
+    "count_batches",
+    "epoch_batches",
+    "load_dataset",
+]
 
 DRAWS_COMPANIONS, DRAWS_CONTENT = 1, 2  # keep the two streams of random numbers apart
 FRAMES: tuple[Modality, ...] = ("audio", "vision")
+CONTEXT_TEXTS = 12  # utterances before; more than any context of word pieces holds
+MISHEARD_TEXTS = 0.5  # share of the visits that mishear anything
 POLAR = 0.5  # a label at least this far from 0 has a sign
 
 
@@ -35,6 +47,7 @@ class Sample:
     source: str
     label: float
     modalities: frozenset[Modality] = frozenset(MODALITIES)  # the others are not used
+    context: str | None = None  # what was said before it in its video
 
     @property
     def row(self) -> Row:
@@ -43,7 +56,7 @@ class Sample:
 
     def features(self) -> Features:
         """Read its features."""
-        features = self.store[self.index]
+        features = replace(self.store[self.index], context=self.context)
         unused = {m: None for m in MODALITIES if m not in self.modalities}
         return replace(features, **unused) if unused else features
 
@@ -79,14 +92,37 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
     """
     used = frozenset(m for m in MODALITIES if m in config.modalities)
     samples = [
-        Sample(store, index, source, score_of(row, source, config), used)
+        Sample(store, index, source, score_of(row, source, config), used, said)
         for source, store in stores.items()
-        for index, row in enumerate(store.rows)
+        for index, (row, said) in enumerate(zip(store.rows, contexts(store.rows), strict=True))
         if row.split == split
     ]
     if not samples:
         raise DataError(f"{', '.join(stores)}: no samples in split {split!r}; check the column")
     return samples
+
+
+def contexts(rows: Sequence[Row]) -> list[str | None]:
+    """What was said before each row in its video, oldest first; None where that is nothing.
+
+    The rows of a video follow each other in the order of `clip_id`, numbers by their value.
+    """
+    videos: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        if row.video_id and row.text is not None:
+            videos.setdefault(row.video_id, []).append(place)
+    found: list[str | None] = [None] * len(rows)
+    for places in videos.values():
+        said: list[str] = []
+        for place in sorted(places, key=lambda i: _natural(rows[i].clip_id)):
+            found[place] = " ".join(said) or None
+            said = [*said, rows[place].text or ""][-CONTEXT_TEXTS:]
+    return found
+
+
+def _natural(clip_id: str) -> tuple[float, str]:
+    """Sort 2 before 10, and numbers before names."""
+    return (float(clip_id), "") if clip_id.isdecimal() else (math.inf, clip_id)
 
 
 def score_of(row: Row, source: str, config: TrainConfig) -> float:
@@ -141,7 +177,10 @@ def epoch_batches(
 
 def count_batches(samples: Dataset, config: TrainConfig) -> int:
     """How many batches an epoch has."""
-    visits = sum(config.repeat.get(sample.source, 1) for sample in samples)
+    visits = sum(
+        round(config.repeat.get(source, 1) * len(members))
+        for source, members in _by_source(samples).items()
+    )
     return -(-visits // config.batch_size)
 
 
@@ -186,9 +225,22 @@ def _lesson(
 
 
 def _visits(samples: Dataset, config: TrainConfig, generator: np.random.Generator) -> list[int]:
-    times = [config.repeat.get(sample.source, 1) for sample in samples]
-    visits = np.repeat(np.arange(len(samples)), times)
+    visits: list[int] = []
+    for source, members in _by_source(samples).items():
+        wanted = round(config.repeat.get(source, 1) * len(members))
+        whole, rest = divmod(wanted, len(members))
+        visits += members * whole
+        if rest:
+            visits += [members[i] for i in generator.permutation(len(members))[:rest]]
     return [int(i) for i in generator.permutation(visits)]
+
+
+def _by_source(samples: Dataset) -> dict[str, list[int]]:
+    """The places of each source's samples."""
+    found: dict[str, list[int]] = {}
+    for place, sample in enumerate(samples):
+        found.setdefault(sample.source, []).append(place)
+    return found
 
 
 def _sorted_batches(
@@ -220,11 +272,25 @@ class _Composer:
                             self._lenders.setdefault((modality, sign), []).append(i)
 
     def __call__(self, sample: Sample, draw: np.random.Generator) -> Features:
-        features = sample.features()
+        features = self._said(sample.features(), draw)
         present = features.present
         if present.text and not present.audio and not present.vision:
             return self._compose(features, _sign(sample.label), draw)
         return self._drop(features, draw)
+
+    def _said(self, features: Features, draw: np.random.Generator) -> Features:
+        """The words as they may reach the network: out of context, unpunctuated, misheard."""
+        config, text, context = self._config, features.text, features.context
+        if text is None:
+            return features
+        if config.context_dropout and draw.random() < config.context_dropout:
+            context = None
+        if config.bare_text and draw.random() < config.bare_text:
+            text = without_punctuation(text)
+            context = without_punctuation(context) if context else None
+        if config.misheard and draw.random() < MISHEARD_TEXTS:
+            text = misheard(text, draw, config.misheard)
+        return replace(features, text=text, context=context)
 
     def _compose(self, features: Features, sign: int, draw: np.random.Generator) -> Features:
         """Lend a voice and a face, each with the chance `compose`; the words keep the label."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -56,8 +56,9 @@ def fit(
         for lesson in read_ahead(lessons):
             at = run.end_step(at, step(lesson), config, batches)
             run.save_now_and_then(at, step=step, retrieval=retrieval)
-        metrics = validate(checkpoint, splits, config, device=device, team=team)
-        at = run.end_epoch(at, metrics, checkpoint, config)
+        learned = replace(checkpoint, network=step.learned)
+        metrics = validate(learned, splits, config, device=device, team=team)
+        at = run.end_epoch(at, metrics, learned, config)
         run.save(at, step=step, retrieval=retrieval)
     return at
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,18 +14,22 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import TrainingError
+from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.network.sequence import Batch
 from dashfusion_training.augment import augmented
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Lesson
+from dashfusion_training.encoded_texts import EncodedTexts
 from dashfusion_training.objective import Companions, ContrastiveConfig, Objective
 from dashfusion_training.processes import ALONE, Team
 
 __all__ = ["Step"]
 
+Tensors = list[torch.Tensor] | tuple[torch.Tensor, ...]
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -47,7 +55,7 @@ class Step:
         objective = Objective(
             self._network,
             _contrastive(config),
-            prediction=F.mse_loss if config.loss == "mse" else F.l1_loss,
+            prediction=_prediction(config),
             autocast=PRECISIONS[config.precision],
         )
         # Which parameters a lesson needs depends on what its samples lack.
@@ -64,6 +72,11 @@ class Step:
                 warm_up=round(config.warmup_epochs * batches), total=config.epochs * batches
             ),
         )
+        self._average = _running_mean(self._network, config)
+        self._frozen = None
+        if not config.train_text:
+            self._network.text_encoder.requires_grad_(False)
+            self._frozen = EncodedTexts(self._network, checkpoint.collate)
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self._number = 0  # of the last step, over all epochs
 
@@ -85,19 +98,36 @@ class Step:
             )
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
+        if self._config.clip_norm:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self._network.parameters(), self._config.clip_norm)
         self._scaler.step(self._optimizer)
         scale = self._scaler.get_scale()
         self._scaler.update()
         if self._scaler.get_scale() >= scale:  # else half precision overflowed: nothing was learned
             self._schedule.step()
+            if self._average is not None:
+                self._average.update_parameters(self._network)
         return value
+
+    @property
+    def learned(self) -> DashFusion:
+        """The network to validate and to keep: the running mean of the weights where there is one.
+
+        It is in evaluation mode or will be put there by whoever scores with it.
+        """
+        if self._average is None:
+            return self._network
+        averaged: DashFusion = self._average.module  # type: ignore[assignment]
+        return averaged
 
     def _prepared(self, lesson: Lesson) -> tuple[Batch, Companions, torch.Tensor]:
         """The batch on the device, and where anchors and companions stand in it."""
         config, device = self._config, self._device
-        batch = augmented(
-            self._collate(lesson.features), noise=config.frame_noise, drop=config.frame_drop
-        )
+        batch = self._collate(lesson.features)
+        if self._frozen is not None:
+            batch = replace(batch, text=self._frozen(lesson.features))
+        batch = augmented(batch, noise=config.frame_noise, drop=config.frame_drop)
         six = lesson.companions
         drawn = np.full((len(lesson.anchors), 6), -1) if six is None else six
         rows = torch.from_numpy(drawn).to(device)
@@ -116,6 +146,7 @@ class Step:
             "schedule": self._schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
             "number": self._number,
+            "average": None if self._average is None else self._average.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -125,6 +156,8 @@ class Step:
         self._schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
         self._number = state["number"]
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
 
 
 class WarmUpThenFall:
@@ -141,6 +174,26 @@ class WarmUpThenFall:
         return max(0.0, (self.total - step) / max(1, self.total - self.warm_up))
 
 
+def _prediction(config: TrainConfig) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss that compares scores and labels."""
+    if config.loss == "huber":
+        return partial(F.huber_loss, delta=config.huber_delta)
+    return F.mse_loss if config.loss == "mse" else F.l1_loss
+
+
+def _running_mean(network: DashFusion, config: TrainConfig) -> AveragedModel | None:
+    """A copy of the network whose weights follow those that are trained."""
+    if not config.average:
+        return None
+
+    # Young, it follows faster: the first weights are forgotten.
+    def mean(kept: Tensors, new: Tensors, count: torch.Tensor | int) -> None:
+        share = min(config.average, (1 + float(count)) / (10 + float(count)))
+        torch._foreach_lerp_(kept, new, 1 - share)
+
+    return AveragedModel(network, multi_avg_fn=mean)
+
+
 def _contrastive(config: TrainConfig) -> ContrastiveConfig:
     return ContrastiveConfig(
         weight=config.contrastive_weight if config.draws_companions else 0.0,
@@ -153,21 +206,34 @@ def _contrastive(config: TrainConfig) -> ContrastiveConfig:
     )
 
 
-def _groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+def _text_rate(name: str, layers: int, config: TrainConfig) -> float:
+    """The learning rate of a weight of BERT: less for the layers nearer to the words.
+
+    Source: Howard & Ruder, ACL 2018 (discriminative fine-tuning).
+    """
+    rate = config.learning_rate if config.text_learning_rate is None else config.text_learning_rate
+    found = re.search(r"\.layer\.(\d+)\.", name)
+    below = layers - 1 - int(found[1]) if found else layers  # embeddings are below all
+    return rate * config.text_layer_decay**below
+
+
+def _groups(network: DashFusion, config: TrainConfig) -> list[dict[str, Any]]:
     """Parameters by learning rate and by weight decay."""
-    slow = config.learning_rate if config.text_learning_rate is None else config.text_learning_rate
+    layers = network.text_encoder.bert.config.num_hidden_layers
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     norms = {
         id(p) for m in network.modules() if isinstance(m, nn.LayerNorm) for p in m.parameters()
     }
     for name, parameter in network.named_parameters():
+        if not config.train_text and name.startswith("text_encoder."):
+            continue
         pretrained = name.startswith("text_encoder.bert.")
         spared = (
             id(parameter) in norms or name.endswith(".bias")
             if config.decay_spares == "norms-and-biases"
             else pretrained and id(parameter) in norms
         )
-        rate = slow if pretrained else config.learning_rate
+        rate = _text_rate(name, layers, config) if pretrained else config.learning_rate
         groups.setdefault((rate, 0.0 if spared else config.weight_decay), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "weight_decay": decay}

@@ -14,7 +14,7 @@ from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
-from dashfusion_training.build import encoder_facts, new_checkpoint
+from dashfusion_training.build import encoder_facts, new_checkpoint, start_facts
 from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.curves import write_curves, write_curves_of_seeds
 from dashfusion_training.datasets import Dataset, load_dataset
@@ -101,6 +101,7 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
     _require_steps(training)
     checkpoint = _new(training, splits, encoder)
     identity = {"data": data, "text_encoder": about}
+    identity |= {"start": started} if (started := start_facts(config)) else {}
     run = Run(
         training.output,
         config,

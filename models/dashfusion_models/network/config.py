@@ -33,6 +33,7 @@ class NetworkConfig:
     encoder_layers: int = 2
     fusion_layers: int = 2
     bottleneck: int = 8  # p, the tokens of the first fusion layer
+    context_tokens: int = 0  # word pieces said before that the text encoder sees too (ours)
     fusion: str = "hbf"  # a key of FUSIONS in fusions.py
     temporal_alignment: bool = True  # False: H is p learned tokens (paper, table IV)
     norm_order: NormOrder = "post"
@@ -57,6 +58,8 @@ class NetworkConfig:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: is {getattr(self, name)}; it must be at least 1")
+        if self.context_tokens < 0:
+            raise ConfigError(f"context_tokens: is {self.context_tokens}; it must be 0 or above")
         for name in ("position_dropout", "encoder_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name}: is {getattr(self, name)}; it must be in [0, 1)")

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from dashfusion_models.errors import ConfigError
 from dashfusion_models.network.alignment import LearnedTokens, TemporalAlignment
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.encoder import FrameEncoder
@@ -60,6 +61,8 @@ class DashFusion(nn.Module):
             "encoder_dropout": config.encoder_dropout,
         }
         self.text_encoder = TextEncoder(config.text_encoder, width)
+        if config.context_tokens and not self.text_encoder.packs:
+            raise ConfigError("context_tokens: only a BERT reads context; set it to 0")
         self.audio_encoder = FrameEncoder(config.audio_dims, steps=config.audio_steps, **frames)  # type: ignore[arg-type]
         self.vision_encoder = FrameEncoder(config.vision_dims, steps=config.vision_steps, **frames)  # type: ignore[arg-type]
         # An absent modality is learned tokens (ours): p for text, so that a bottleneck exists.
@@ -87,7 +90,9 @@ class DashFusion(nn.Module):
     def encode(self, batch: Batch) -> Streams[Sequence]:
         """Run each encoder over the samples that have its modality; other rows are empty."""
         return Streams(
-            text=_encode_rows(self.text_encoder, batch.text, batch.present.text),
+            text=batch.text
+            if isinstance(batch.text, Sequence)
+            else _encode_rows(self.text_encoder, batch.text, batch.present.text),
             audio=_encode_rows(self.audio_encoder, batch.audio, batch.present.audio),
             vision=_encode_rows(self.vision_encoder, batch.vision, batch.present.vision),
         )

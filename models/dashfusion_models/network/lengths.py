@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Int, Int64
 from torch import Tensor
 
-from dashfusion_models.network.sequence import Tokens
+from dashfusion_models.network.sequence import Pieces
 
 __all__ = ["Packed", "Rows", "length_groups", "pack"]
 
@@ -26,12 +26,13 @@ PADDING = 1.1  # how much larger than its sequences a group may be
 class Rows:
     """`r` rows of `l` tokens, in each of which several texts stand end to end.
 
-    `positions` are those in the text; `together` says which tokens may see each other: those of
-    one text.
+    `positions` are those in the text and `kinds` which of two texts, as in Pieces; `together` says
+    which tokens may see each other: those of one text and its context.
     """
 
     ids: Int[Tensor, "r l"]
     positions: Int[Tensor, "r l"]
+    kinds: Int[Tensor, "r l"]
     together: Bool[Tensor, "r l l"]
 
 
@@ -48,17 +49,16 @@ class Packed:
     places: Int[Tensor, "b t"]
 
 
-def pack(tokens: Tokens) -> Packed:
+def pack(pieces: Pieces) -> Packed:
     """Lay the texts in as few rows as first-fit, longest first, needs; padding is left out.
 
     Short texts have rows of their own, for a long one would make all rows wide. A text may have
     gaps, which take no place.
     """
-    real = tokens.real
+    real = pieces.real
     lengths = real.sum(dim=1).cpu().numpy()
-    step = torch.arange(real.shape[1], device=real.device).expand(real.shape)
     within = (real.cumsum(dim=1) - 1) * real
-    places = torch.zeros_like(tokens.ids)
+    places = torch.zeros_like(pieces.ids)
     rows: list[Rows] = []
     start = 0
     for chosen in (np.flatnonzero(lengths <= ROW_TOKENS), np.flatnonzero(lengths > ROW_TOKENS)):
@@ -68,40 +68,34 @@ def pack(tokens: Tokens) -> Packed:
         texts = torch.from_numpy(chosen).to(real.device)
         place = torch.from_numpy(first).to(real.device)[:, None] + within[texts]
         places[texts] = start + place
-        rows.append(
-            _rows(
-                Tokens(ids=tokens.ids[texts], real=real[texts]),
-                place,
-                step[texts],
-                height=height,
-                width=width,
-            )
-        )
+        rows.append(_rows(pieces, texts, place, height=height, width=width))
         start += height * width
     return Packed(rows=tuple(rows), places=places)
 
 
 def _rows(
-    texts: Tokens,
-    place: Int[Tensor, "b t"],
-    step: Int[Tensor, "b t"],
+    pieces: Pieces,
+    texts: Int[Tensor, " n"],
+    place: Int[Tensor, "n t"],
     *,
     height: int,
     width: int,
 ) -> Rows:
-    """Put each real token at its `place` among the height * width of the rows."""
-    ids = texts.ids.new_zeros(height * width)
-    positions = torch.zeros_like(ids)
-    owner = torch.full_like(ids, -1)  # what is left of a row sees itself alone
-    real = texts.real
-    text = torch.arange(len(real), device=ids.device)[:, None].expand(real.shape)
-    ids[place[real]] = texts.ids[real]
-    positions[place[real]] = step[real]
-    owner[place[real]] = text[real]
-    owner = owner.view(height, width)
+    """Put each real token of some texts at its `place` among the height * width of the rows."""
+    real = pieces.real[texts]
+    at = place[real]
+
+    def laid(values: Int[Tensor, "n t"], rest: int = 0) -> Int[Tensor, "r l"]:
+        row = values.new_full((height * width,), rest)
+        row[at] = values[real]
+        return row.view(height, width)
+
+    # What is left of a row sees itself alone.
+    owner = laid(texts[:, None].expand(real.shape), rest=-1)
     return Rows(
-        ids=ids.view(height, width),
-        positions=positions.view(height, width),
+        ids=laid(pieces.ids[texts]),
+        positions=laid(pieces.positions[texts]),
+        kinds=laid(pieces.kinds[texts]),
         together=owner[:, :, None] == owner[:, None, :],
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dashfusion_models.records import Modality, Streams
 
-__all__ = ["Batch", "Sequence", "Tokens", "masked_mean"]
+__all__ = ["Batch", "Pieces", "Sequence", "Tokens", "masked_mean"]
 
 
 @dataclass(frozen=True)
@@ -38,27 +38,68 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Tokens:
-    """`b` texts as word pieces, [CLS] first and [SEP] last, padded to one length."""
+    """`b` texts as word pieces, [CLS] first and [SEP] last, padded to one length.
+
+    `before` are the word pieces of what was said before each text, [SEP] last, where the network
+    reads context: the text encoder sees them, the stream does not hold them.
+    """
 
     ids: Int[Tensor, "b t"]
     real: Bool[Tensor, "b t"]
+    before: Tokens | None = None
 
     def rows(self, index: Int[Tensor, " n"]) -> Tokens:
         """The texts of some samples, cut to the longest among them."""
         real = self.real[index]
         steps = _longest(real)
-        return Tokens(ids=self.ids[index, :steps], real=real[:, :steps])
+        before = self.before.rows(index) if self.before is not None else None
+        return Tokens(ids=self.ids[index, :steps], real=real[:, :steps], before=before)
 
     def to(self, device: torch.device) -> Tokens:
         """The same on another device."""
-        return Tokens(ids=self.ids.to(device), real=self.real.to(device))
+        before = self.before.to(device) if self.before is not None else None
+        return Tokens(ids=self.ids.to(device), real=self.real.to(device), before=before)
+
+    def pieces(self) -> Pieces:
+        """Each text with its context behind it, as a BERT reads two texts."""
+        b, t = self.ids.shape
+        place = torch.arange(t, device=self.ids.device)
+        own = Pieces(
+            ids=self.ids,
+            real=self.real,
+            positions=place.expand(b, t),
+            kinds=torch.zeros_like(self.ids),
+        )
+        if self.before is None:
+            return own
+        ends = ((place + 1) * self.real).amax(dim=1, keepdim=True)  # gaps keep their positions
+        later = torch.arange(self.before.ids.shape[1], device=self.ids.device)
+        return Pieces(
+            ids=torch.cat([own.ids, self.before.ids], dim=1),
+            real=torch.cat([own.real, self.before.real], dim=1),
+            positions=torch.cat([own.positions, ends + later], dim=1),
+            kinds=torch.cat([own.kinds, torch.ones_like(self.before.ids)], dim=1),
+        )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Word pieces as a text encoder reads them: with their positions and which text they are of."""
+
+    ids: Int[Tensor, "b t"]
+    real: Bool[Tensor, "b t"]
+    positions: Int[Tensor, "b t"]
+    kinds: Int[Tensor, "b t"]  # 0: the text itself, 1: what was said before it
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`b` samples. A modality that a sample lacks is False in `present`; its row is padding."""
+    """`b` samples. A modality that a sample lacks is False in `present`; its row is padding.
 
-    text: Tokens
+    `text` may be encoded already, where the text encoder is not trained.
+    """
+
+    text: Tokens | Sequence
     audio: Sequence
     vision: Sequence
     present: Streams[Bool[Tensor, " b"]]

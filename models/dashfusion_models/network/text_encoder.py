@@ -65,15 +65,17 @@ class TextEncoder(nn.Module):
 
     def _packed(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
         """The same, several texts in one row: texts are short and of many lengths."""
-        packed = pack(tokens)
+        packed = pack(tokens.pieces())
+        steps = tokens.ids.shape[1]  # the stream is the utterance's own words
         projected = [
             self.project(
                 self.bert(
                     input_ids=rows.ids,
                     position_ids=rows.positions,
+                    token_type_ids=rows.kinds,
                     attention_mask=rows.together[:, None],
                 ).last_hidden_state
             ).flatten(0, 1)
             for rows in packed.rows
         ]
-        return torch.cat(projected)[packed.places]
+        return torch.cat(projected)[packed.places[:, :steps]]

@@ -39,7 +39,7 @@ def tokens(lengths: list[int]) -> Tokens:
 def test_packed_rows_hold_every_text_once(lengths: list[int]) -> None:
     """Read back through `rows` and `columns`, each text is whole, counts from 0, sees itself."""
     texts = tokens(lengths)
-    packed = pack(texts)
+    packed = pack(texts.pieces())
     real = texts.real
     assert sum(rows.ids.numel() for rows in packed.rows) < 1.3 * sum(lengths) + 128
 
