@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dashfusion_models.errors import DataError
 from dashfusion_models.features import audio as audio_module
 from dashfusion_models.features.audio import (
     AUDIO_SPEC,
@@ -12,15 +13,18 @@ from dashfusion_models.features.audio import (
     FRAME_DIMS,
     FRAMES_PER_SECOND,
     LOG_F0,
+    MEASURED_SPEC,
+    STATES,
     AudioExtractor,
     voiced_share,
     with_movement,
+    with_states,
 )
 from dashfusion_models.features.contract import MAX_STEPS, checked
 from dashfusion_models.records import SAMPLE_RATE_HZ, FeatureSequence, Span
 
-CHROMA_1 = AUDIO_SPEC.names.index("chroma_1")
-RELATIVE = AUDIO_SPEC.names.index("relative_log_f0")
+CHROMA_1 = MEASURED_SPEC.names.index("chroma_1")
+RELATIVE = MEASURED_SPEC.names.index("relative_log_f0")
 RAVDESS = Path(__file__).parents[4] / "shared" / "data" / "ravdess"
 
 
@@ -39,13 +43,18 @@ def melody(factor: float = 1.0, amplitude: float = 0.3) -> np.ndarray:
 def sequence(samples: np.ndarray) -> FeatureSequence:
     extractor = AudioExtractor()
     span = Span(0.0, len(samples) / SAMPLE_RATE_HZ)
-    return checked(extractor.cut(extractor.frames(samples), span), AUDIO_SPEC)
+    return checked(extractor.cut(extractor.frames(samples), span), MEASURED_SPEC)
 
 
-def test_the_spec_names_36_features() -> None:
-    assert AUDIO_SPEC.dims == len(set(AUDIO_SPEC.names)) == FRAME_DIMS + 2 * 22
-    assert AUDIO_SPEC.names[:4] == ("log_f0", "voicing", "energy", "mfcc_1")
-    assert AUDIO_SPEC.names[FRAME_DIMS - 1] == "relative_log_f0"
+def test_the_spec_names_36_features_their_movement_and_the_states() -> None:
+    assert MEASURED_SPEC.dims == len(set(MEASURED_SPEC.names)) == FRAME_DIMS + 2 * 22
+    assert MEASURED_SPEC.names[:4] == ("log_f0", "voicing", "energy", "mfcc_1")
+    assert MEASURED_SPEC.names[FRAME_DIMS - 1] == "relative_log_f0"
+    assert AUDIO_SPEC.version == MEASURED_SPEC.version == 3
+    assert AUDIO_SPEC.names[: MEASURED_SPEC.dims] == MEASURED_SPEC.names
+    assert AUDIO_SPEC.names[MEASURED_SPEC.dims] == "state_1"
+    assert AUDIO_SPEC.names[-1] == "state_512"
+    assert AUDIO_SPEC.dims == len(set(AUDIO_SPEC.names)) == MEASURED_SPEC.dims + STATES
 
 
 @pytest.mark.parametrize("hz", [80.0, 110.0, 220.0, 440.0])
@@ -71,7 +80,7 @@ def test_noise_has_no_voice_and_silence_is_not_real() -> None:
     assert voiced_share(heard) < 0.1
     assert heard.real.all()
     silence = sequence(np.zeros(SAMPLE_RATE_HZ, np.float32))
-    assert silence.values.shape == (25, AUDIO_SPEC.dims)
+    assert silence.values.shape == (25, MEASURED_SPEC.dims)
     assert not silence.real.any()
     assert not silence.values.any()
 
@@ -105,13 +114,13 @@ def test_nothing_has_no_steps() -> None:
     extractor = AudioExtractor()
     frames = extractor.frames(np.zeros(0, np.float32))
     assert frames.shape == (0, FRAME_DIMS)
-    assert extractor.cut(frames, Span(0.0, 1.0)).values.shape == (0, AUDIO_SPEC.dims)
+    assert extractor.cut(frames, Span(0.0, 1.0)).values.shape == (0, MEASURED_SPEC.dims)
     frames = extractor.frames(voice(150, 0.5))
-    assert extractor.cut(frames, Span(3.0, 4.0)).values.shape == (0, AUDIO_SPEC.dims)
-    assert extractor.cut(frames, Span(0.2, 0.2)).values.shape == (0, AUDIO_SPEC.dims)
+    assert extractor.cut(frames, Span(3.0, 4.0)).values.shape == (0, MEASURED_SPEC.dims)
+    assert extractor.cut(frames, Span(0.2, 0.2)).values.shape == (0, MEASURED_SPEC.dims)
     assert extractor.cut(frames, Span(0.0, 0.1), file_start_s=5.0).values.shape == (
         0,
-        AUDIO_SPEC.dims,
+        MEASURED_SPEC.dims,
     )
 
 
@@ -194,8 +203,24 @@ def test_movement_is_measured_from_the_mean_and_from_the_step_before() -> None:
     values[:, ENERGY] = [1.0, 3.0, 0.0, 6.0, 2.0]
     real = np.array([True, True, False, True, True])
     moved = with_movement(FeatureSequence(values=values, real=real))
-    deviation = moved.values[:, AUDIO_SPEC.names.index("deviation_energy")]
-    change = moved.values[:, AUDIO_SPEC.names.index("change_energy")]
+    deviation = moved.values[:, MEASURED_SPEC.names.index("deviation_energy")]
+    change = moved.values[:, MEASURED_SPEC.names.index("change_energy")]
     np.testing.assert_allclose(deviation, [2.0, 0.0, 0.0, 3.0, 1.0])
     np.testing.assert_allclose(change, [0.0, 2.0, 0.0, 0.0, 4.0])
     np.testing.assert_array_equal(moved.values[:, :FRAME_DIMS], values)
+
+
+def test_each_real_step_carries_the_state_of_the_utterance() -> None:
+    values = np.ones((4, MEASURED_SPEC.dims), np.float32)
+    real = np.array([True, False, True, True])
+    values[~real] = 0.0
+    state = np.arange(1, STATES + 1, dtype=np.float32)
+    steps = FeatureSequence(values=values, real=real)
+    made = with_states(steps, state)
+    assert made.values.dtype == np.float32
+    np.testing.assert_array_equal(made.real, real)
+    np.testing.assert_array_equal(made.values[:, : MEASURED_SPEC.dims], values)
+    for row, observed in zip(made.values[:, MEASURED_SPEC.dims :], real, strict=True):
+        np.testing.assert_array_equal(row, state if observed else np.zeros(STATES))
+    with pytest.raises(DataError, match="81 features a step"):
+        with_states(steps, state[:1])
