@@ -66,6 +66,11 @@ PITCH_RESOLUTION = 0.2  # of a semitone; pYIN's usual 0.1 takes three times as l
 PITCH_THRESHOLDS = (2, 12)  # finds as many voiced frames as the usual (2, 18) does at 0.1
 SPECTRUM_WINDOW = 512  # 32 ms
 MELS = 40
+# Librosa's usual floor, -100 dB, lies within the high bands of a quiet recording, whose MFCCs then
+# moved with its gain. Here a band counts down to 80 dB below the loudest of its frame, and power
+# down to what lies 80 dB below sound at SILENCE_DB.
+BAND_RANGE = 1e-8
+LEAST_POWER = 1e-17
 CHROMA_LOWEST_HZ = 65.40639132514966  # C2; an octave lower listens 1.6 s long and hears no voice
 CHROMA_OCTAVES = 6  # up to C8, 4.2 kHz
 SILENCE_DB = -90.0  # about one step of 16-bit sound: quieter is digital silence
@@ -251,7 +256,10 @@ def _energy(samples: Samples, count: int) -> Float32[np.ndarray, " frames"]:
 
 
 def _timbre(samples: Samples, count: int) -> Float32[np.ndarray, "frames mfccs"]:
-    """Return the MFCCs of each frame; no value looks at the loudest of the file."""
+    """Return the MFCCs of each frame; no value looks at the loudest of the file.
+
+    Gain moves the first one only, and not the others.
+    """
     import librosa
 
     mel = librosa.feature.melspectrogram(
@@ -261,7 +269,9 @@ def _timbre(samples: Samples, count: int) -> Float32[np.ndarray, "frames mfccs"]
         hop_length=HOP_SAMPLES,
         n_mels=MELS,
     )
-    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel, top_db=None), n_mfcc=MFCCS)
+    mel = np.maximum(mel, BAND_RANGE * mel.max(axis=0))
+    decibels = librosa.power_to_db(mel, amin=LEAST_POWER, top_db=None)
+    mfcc = librosa.feature.mfcc(S=decibels, n_mfcc=MFCCS)
     rows: Float32[np.ndarray, "frames mfccs"] = mfcc.T[:count].astype(np.float32)
     return rows
 

@@ -139,6 +139,27 @@ def test_gain_tells_nothing() -> None:
     np.testing.assert_allclose(loud.values, quiet.values, atol=0.05)
 
 
+def rows_of_mfcc(samples: np.ndarray) -> np.ndarray:
+    found = sequence(samples)
+    assert found.real.all()
+    mfcc = [i for i, name in enumerate(MEASURED_SPEC.names) if "mfcc" in name]
+    assert len(mfcc) == 60
+    return found.values[:, mfcc]
+
+
+@pytest.mark.parametrize("decibels", [-20.0, -40.0])
+def test_mfccs_of_a_quiet_recording_do_not_move_with_gain(decibels: float) -> None:
+    """A dull voice in a hum: its high bands are 90 dB quieter than its low ones."""
+    sung = melody(amplitude=0.03)[:-4000]  # the silence at its end would sink below all sound
+    noise = np.random.default_rng(4).normal(0, 1, len(sung))
+    dull = np.cumsum(noise - noise.mean())  # falls by 6 dB an octave
+    quiet = (sung + 2e-3 * dull / dull.std() + 1e-6 * noise).astype(np.float32)
+    expected = rows_of_mfcc(quiet)
+    assert 10 < expected.std(axis=0).max() < 300
+    found = rows_of_mfcc((10 ** (decibels / 20) * quiet).astype(np.float32))
+    np.testing.assert_allclose(found, expected, atol=0.02)
+
+
 def test_relative_pitch_tells_the_melody_and_not_the_speaker() -> None:
     low, high = sequence(melody()), sequence(melody(factor=2 ** (7 / 12)))
     both = (low.values[:, LOG_F0] > 0) & (high.values[:, LOG_F0] > 0)
