@@ -11,6 +11,7 @@ from dashfusion_models.features.audio import AudioExtractor
 from dashfusion_models.features.face_process import FaceProcess
 from dashfusion_models.speech.transcribe import Recogniser, load_recogniser
 from dashfusion_models.speech.voice_activity import VoiceActivity
+from dashfusion_models.speech.voice_states import VoiceStates
 from dashfusion_models.weights import locate
 
 __all__ = ["Engines"]
@@ -37,6 +38,7 @@ class Engines:
         self._lock = threading.Lock()
         self._recogniser: Recogniser | None = None
         self._voice_activity: VoiceActivity | None = None
+        self._voice_states: VoiceStates | None = None
         self._faces: dict[bool, FaceProcess] = {}
 
     def recogniser(self) -> Recogniser:
@@ -73,6 +75,17 @@ class Engines:
             if self._voice_activity is None:
                 self._voice_activity = VoiceActivity()
             return self._voice_activity
+
+    def voice_states(self) -> VoiceStates:
+        """What tells how a voice sounds; always of Whisper base, whatever recognises the words.
+
+        Raises:
+            WeightsError: its weights are missing.
+        """
+        with self._lock:
+            if self._voice_states is None:
+                self._voice_states = VoiceStates(self._speech_weights)
+            return self._voice_states
 
     def faces(self, *, video: bool) -> FaceProcess:
         """The process that looks at pictures: of a video, or stills that stand alone."""

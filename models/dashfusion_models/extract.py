@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dashfusion_models.engines import Engines
-from dashfusion_models.features.audio import ENERGY, FRAMES_PER_SECOND
+from dashfusion_models.features.audio import ENERGY, FRAMES_PER_SECOND, with_states
 from dashfusion_models.features.tracks import SoundEnergy, Track, choose, track
 from dashfusion_models.features.vision import sequence
 from dashfusion_models.media import probe
@@ -22,6 +23,7 @@ from dashfusion_models.observe import Heard, Observation, Report, Request
 from dashfusion_models.records import (
     FaceChoice,
     Features,
+    FeatureSequence,
     FrameFaces,
     MediaInfo,
     Span,
@@ -64,12 +66,13 @@ class Extraction:
 
 @dataclass(frozen=True)
 class _Observed:
-    """All that is known of a file before it is cut."""
+    """All that is known of a file before it is cut; `stage` adds up what cutting it takes."""
 
     heard: Heard
     frames: tuple[FrameFaces, ...]
     tracks: tuple[Track, ...]
     loudness: SoundEnergy | None
+    stage: Callable[[str], AbstractContextManager[None]]
 
 
 def extract(path: Path, request: Request, engines: Engines, report: Report) -> Extraction:
@@ -85,7 +88,7 @@ def extract(path: Path, request: Request, engines: Engines, report: Report) -> E
     media = probe(path)
     observation = Observation(media, request, engines, report)
     heard, frames = observation.run()
-    observed = _Observed(heard, frames, track(frames), _loudness(heard))
+    observed = _Observed(heard, frames, track(frames), _loudness(heard), observation.stage)
     end_s = max(media.duration_s, frames[-1].seconds if frames else 0.0)
     window = Span(request.start_s, end_s if request.end_s is None else min(request.end_s, end_s))
     found = _utterances(observed, request, media, window)
@@ -161,8 +164,7 @@ def _cut(
     silent = utterance.text is None and "text" in request.modalities and not request.whole
     audio = None
     if not silent and speech_s >= LEAST_SPEECH_S and len(heard.voice):
-        audio = engines.audio.cut(heard.voice, utterance, file_start_s=heard.start_s)
-        audio = audio if audio.real.any() else None
+        audio = _voice(utterance, observed, engines)
     look = utterance if utterance.duration_s > 0 else _moment(utterance.start_s)
     chosen = choose(observed.tracks, look, sound_energy=observed.loudness)
     vision, face = None, None
@@ -192,6 +194,16 @@ def _with_context(extracted: list[Extracted]) -> list[Extracted]:
         told.append(replace(one, features=replace(one.features, context=" ".join(said) or None)))
         said += [text] if text else []
     return told
+
+
+def _voice(utterance: Utterance, observed: _Observed, engines: Engines) -> FeatureSequence | None:
+    """Cut the sequence of the voice, with the state of the utterance's own samples at each step."""
+    heard = observed.heard
+    measured = engines.audio.cut(heard.voice, utterance, file_start_s=heard.start_s)
+    if not measured.real.any():
+        return None
+    with observed.stage("audio"):
+        return with_states(measured, engines.voice_states()(heard.cut(utterance)))
 
 
 def _moment(seconds: float) -> Span:

@@ -31,6 +31,7 @@ from dashfusion_models.records import (
     Modality,
     Phrase,
     Progress,
+    Samples,
     Span,
     Transcript,
     Word,
@@ -69,12 +70,24 @@ class Request:
 
 @dataclass(frozen=True)
 class Heard:
-    """What the sound told: where speech is, the words, the frames of the voice from `start_s`."""
+    """What the sound told: where speech is, the words, the frames of the voice from `start_s`.
+
+    `samples` is the sound itself, from `start_s` too. Without audio both are empty.
+    """
 
     speech: tuple[Span, ...]
     transcript: Transcript | None
     voice: VoiceFrames
+    samples: Samples
     start_s: float
+
+    def cut(self, span: Span) -> Samples:
+        """Return the samples of a stretch of the file, as far as there are any."""
+        first, last = (
+            max(0, round((seconds - self.start_s) * SAMPLE_RATE_HZ))
+            for seconds in (span.start_s, span.end_s)
+        )
+        return self.samples[first:last]
 
 
 class Observation:
@@ -122,7 +135,7 @@ class Observation:
         if not self._media.has_video:
             self._picture_warnings.append("no pictures: scored without the face")
             return ()
-        with self._stage("vision"):
+        with self.stage("vision"):
             try:
                 faces = self._engines.faces(video=not self._media.is_image)
                 faces.start()
@@ -153,13 +166,13 @@ class Observation:
     def _listen(self, pool: ThreadPoolExecutor) -> Heard:
         """Hear the sound: voice activity first, then words and voice side by side."""
         wanted = self._request
-        silence = np.zeros((0, FRAME_DIMS), np.float32)
+        silence, nothing = np.zeros((0, FRAME_DIMS), np.float32), np.zeros(0, np.float32)
         if not {"text", "audio"} & wanted.modalities or not self._media.has_audio:
             if not self._media.has_audio and not self._media.is_image:
                 self._sound_warnings.append("no sound: scored from the face alone")
             given = self._given((), self._media.duration_s) if "text" in wanted.modalities else None
-            return Heard((), given, silence, wanted.start_s)
-        with self._stage("decode"):
+            return Heard((), given, silence, nothing, wanted.start_s)
+        with self.stage("decode"):
             sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
             self._sound_warnings += sound.warnings
             speech = self._engines.voice_activity()(sound.samples)
@@ -171,11 +184,12 @@ class Observation:
             tuple(_later(span, sound.start_s) for span in speech),
             transcript,
             voice.result() if voice else silence,
+            sound.samples if voice else nothing,
             sound.start_s,
         )
 
     def _describe_voice(self, sound: Sound) -> VoiceFrames:
-        with self._stage("audio"):
+        with self.stage("audio"):
             frames = self._engines.audio.frames(sound.samples)
             seconds = len(frames) / FRAMES_PER_SECOND
             self._report(Progress("audio", seconds, seconds))
@@ -188,7 +202,7 @@ class Observation:
             return self._given(spans, sound.start_s + len(sound.samples) / SAMPLE_RATE_HZ)
         if not speech:
             return None
-        with self._stage("transcribe"):
+        with self.stage("transcribe"):
             heard = self._engines.recogniser().recognise(
                 sound.samples,
                 speech,
@@ -213,7 +227,7 @@ class Observation:
         return given
 
     @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Iterator[None]:
         """Add up how long a stage was at work."""
         started = time.perf_counter()
         try:

@@ -71,7 +71,7 @@ def new_checkpoint(
     network = DashFusion(
         network_config(
             config,
-            text_encoder=_only_shape(about),
+            text_encoder=_only_shape(about) | _dropout(config),
             audio_dims=audio.dims,
             vision_dims=vision.dims,
         )
@@ -138,6 +138,16 @@ def network_config(
     shared = {field.name for field in dataclasses.fields(NetworkConfig)} & values.keys()
     about = {"text_encoder": text_encoder, "audio_dims": audio_dims, "vision_dims": vision_dims}
     return NetworkConfig.from_dict({**{name: values[name] for name in shared}, **about})
+
+
+def _dropout(config: TrainConfig) -> dict[str, object]:
+    """What the training says of the text encoder's dropout; nothing where it says nothing.
+
+    Without dropout of the attention a step is a fifth faster: its fused form can be used.
+    """
+    if config.attention_dropout is None:
+        return {}
+    return {"attention_probs_dropout_prob": config.attention_dropout}
 
 
 def _only_shape(about: dict[str, object]) -> dict[str, object]:

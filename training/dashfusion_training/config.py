@@ -73,6 +73,7 @@ class TrainConfig:
     learning_rate: float = 5e-5
     text_learning_rate: float | None = None
     text_layer_decay: float = 1.0  # the rate of each layer of BERT, as a share of that above it
+    attention_dropout: float | None = None  # of the text encoder; None: what its own config says
     train_text: bool = True  # False: the text encoder stays as `start` has it
     warmup_epochs: float = 10.0
     weight_decay: float = 1e-3
@@ -143,6 +144,10 @@ class TrainConfig:
         for key, value in self.to_dict().items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"{key}: is {value}; give a finite number")
+        if self.attention_dropout is not None and not 0 <= self.attention_dropout < 1:
+            raise ConfigError(
+                f"attention_dropout: is {self.attention_dropout}; it must be in [0, 1)"
+            )
         if self.text_learning_rate is not None and self.text_learning_rate <= 0:
             raise ConfigError(
                 f"text_learning_rate: is {self.text_learning_rate}; it must be above 0"
@@ -224,7 +229,7 @@ def _checked(key: str, value: Any) -> Any:
         float: ("a number", (int, float)),
         str: ("a text", (str,)),
     }
-    if key == "text_learning_rate":
+    if key in ("text_learning_rate", "attention_dropout"):
         if value is None:
             return None
         default = 0.0

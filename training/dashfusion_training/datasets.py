@@ -34,6 +34,7 @@ __all__ = [
 DRAWS_COMPANIONS, DRAWS_CONTENT = 1, 2  # keep the two streams of random numbers apart
 FRAMES: tuple[Modality, ...] = ("audio", "vision")
 CONTEXT_TEXTS = 12  # utterances before; more than any context of word pieces holds
+LETTERS_OF_A_PIECE = 5  # and the space after it
 MISHEARD_TEXTS = 0.5  # share of the visits that mishear anything
 POLAR = 0.5  # a label at least this far from 0 has a sign
 
@@ -252,9 +253,15 @@ def _sorted_batches(
     batches: list[list[int]] = []
     for start in range(0, len(order), size * config.sorted_batches):
         piece = order[start : start + size * config.sorted_batches]
-        piece.sort(key=lambda i: len(samples[i].row.text or ""))
+        piece.sort(key=lambda i: _letters(samples[i], config))
         batches += [piece[k : k + size] for k in range(0, len(piece), size)]
     return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def _letters(sample: Sample, config: TrainConfig) -> int:
+    """About how long a text is with what the text encoder sees of its context."""
+    context = min(len(sample.context or ""), LETTERS_OF_A_PIECE * config.context_tokens)
+    return len(sample.row.text or "") + context
 
 
 class _Composer:

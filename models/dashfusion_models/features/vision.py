@@ -3,6 +3,11 @@
 Blendshapes are the open counterpart of action units. MediaPipe is loaded by the first FaceFinder;
 its lock allows one picture at a time in a process, so a FaceFinder for videos lives in a process
 of its own (face_process.py).
+
+A picture that stands alone is looked at twice, as it is and mirrored: what the engine makes of one
+look is noise in part, and of the two it is the mean (measured on noisy pictures: an area under the
+curve of 0.92 instead of 0.89 for happiness). Of a video each picture is looked at once; its noise
+is averaged over the pictures.
 """
 
 import contextlib
@@ -17,12 +22,16 @@ from jaxtyping import Float, Float32
 
 from dashfusion_models.features.contract import MAX_STEPS, averaged, checked, empty
 from dashfusion_models.features.face_engine import MOST_FACES, landmarker
+from dashfusion_models.features.face_names import BLENDSHAPES, POSE
+from dashfusion_models.features.mirror import joined, mirrored, mirrored_box
 from dashfusion_models.features.regions import (
+    SAME_FACE,
     SMALL_PX,
     Box,
     Pixels,
     Region,
     around,
+    shared,
     tiles,
     with_margin,
 )
@@ -30,72 +39,15 @@ from dashfusion_models.records import Face, FeatureSequence, FeatureSpec, Span
 
 __all__ = ["BLENDSHAPES", "POSE", "VISION_SPEC", "FaceFinder", "sequence"]
 
-BLENDSHAPES = (
-    "_neutral",
-    "browDownLeft",
-    "browDownRight",
-    "browInnerUp",
-    "browOuterUpLeft",
-    "browOuterUpRight",
-    "cheekPuff",
-    "cheekSquintLeft",
-    "cheekSquintRight",
-    "eyeBlinkLeft",
-    "eyeBlinkRight",
-    "eyeLookDownLeft",
-    "eyeLookDownRight",
-    "eyeLookInLeft",
-    "eyeLookInRight",
-    "eyeLookOutLeft",
-    "eyeLookOutRight",
-    "eyeLookUpLeft",
-    "eyeLookUpRight",
-    "eyeSquintLeft",
-    "eyeSquintRight",
-    "eyeWideLeft",
-    "eyeWideRight",
-    "jawForward",
-    "jawLeft",
-    "jawOpen",
-    "jawRight",
-    "mouthClose",
-    "mouthDimpleLeft",
-    "mouthDimpleRight",
-    "mouthFrownLeft",
-    "mouthFrownRight",
-    "mouthFunnel",
-    "mouthLeft",
-    "mouthLowerDownLeft",
-    "mouthLowerDownRight",
-    "mouthPressLeft",
-    "mouthPressRight",
-    "mouthPucker",
-    "mouthRight",
-    "mouthRollLower",
-    "mouthRollUpper",
-    "mouthShrugLower",
-    "mouthShrugUpper",
-    "mouthSmileLeft",
-    "mouthSmileRight",
-    "mouthStretchLeft",
-    "mouthStretchRight",
-    "mouthUpperUpLeft",
-    "mouthUpperUpRight",
-    "noseSneerLeft",
-    "noseSneerRight",
-)
-POSE = ("pitch", "yaw", "roll", "x", "y", "z")
-VISION_SPEC = FeatureSpec(extractor="mediapipe-face", version=1, names=(*BLENDSHAPES, *POSE))
-
-SAME_FACE = 0.3  # two boxes that share this much of the smaller one are one face
+VISION_SPEC = FeatureSpec(extractor="mediapipe-face", version=2, names=(*BLENDSHAPES, *POSE))
 
 
 class FaceFinder:
     """MediaPipe's face landmarker: up to four faces in a picture, the largest first.
 
     With `video` it follows faces from one picture to the next, which must come in the order of
-    time; without, each picture stands alone. Its process is cut off from the web from then on (see
-    `face_engine`): give it one of its own.
+    time; without, each picture stands alone and is looked at twice, as it is and mirrored. Its
+    process is cut off from the web from then on (see `face_engine`): give it one of its own.
 
     Raises:
         FaceError: MediaPipe, a system library or the model cannot be loaded.
@@ -115,6 +67,13 @@ class FaceFinder:
         A small picture is enlarged twice with a margin first; a still in which nothing was found
         is tried the other way too. Boxes are shares of the picture as it was given.
         """
+        faces = self._find(pixels, seconds)
+        if not self._video:
+            faces = joined(faces, [mirrored(f) for f in self._find(pixels[:, ::-1], seconds)])
+        return _largest_first(faces)[:MOST_FACES]
+
+    def _find(self, pixels: Pixels, seconds: float) -> list[Face]:
+        """Look at the whole of a picture."""
         height, width = pixels.shape[:2]
         small = max(height, width) < SMALL_PX
         regions = [Region(0, 0, width, height), with_margin(width, height)]
@@ -122,7 +81,7 @@ class FaceFinder:
         faces = self._look(self._main, pixels, first, seconds)
         if not faces and not self._video:
             faces = self._look(self._main, pixels, second, seconds)
-        return _largest_first(faces)
+        return faces
 
     def look_again(self, pixels: Pixels, *, near: Sequence[Box] = ()) -> tuple[Face, ...]:
         """Search a picture where `find` found nothing: with a margin, then in overlapping tiles.
@@ -132,6 +91,14 @@ class FaceFinder:
         """
         if self._still is None:
             self._still = landmarker(self._model, video=False)
+        faces = self._search(pixels, near)
+        if not self._video:
+            twins = self._search(pixels[:, ::-1], [mirrored_box(box) for box in near])
+            faces = joined(faces, [mirrored(face) for face in twins])
+        return _largest_first(faces)[:MOST_FACES]
+
+    def _search(self, pixels: Pixels, near: Sequence[Box]) -> list[Face]:
+        """Look at parts of a picture."""
         height, width = pixels.shape[:2]
         regions = [around(box, width, height) for box in near]
         if not near:
@@ -141,7 +108,7 @@ class FaceFinder:
             for face in self._look(self._still, pixels, region, 0.0):
                 found.append((region.off_centre(face, width, height), face))
         found.sort(key=lambda item: item[0])  # a face is whole where it is in the middle of a tile
-        return _largest_first(_distinct([face for _, face in found]))[:MOST_FACES]
+        return _distinct([face for _, face in found])
 
     def _look(self, engine: Any, pixels: Pixels, region: Region, seconds: float) -> list[Face]:
         """Run the engine on one region of a picture, enlarged if that is small."""
@@ -248,14 +215,6 @@ def _distinct(faces: Sequence[Face]) -> list[Face]:
     """Leave out what shows a face that stands earlier in the list."""
     kept: list[Face] = []
     for face in faces:
-        if all(_shared(face.box, other.box) < SAME_FACE for other in kept):
+        if all(shared(face.box, other.box) < SAME_FACE for other in kept):
             kept.append(face)
     return kept
-
-
-def _shared(a: Box, b: Box) -> float:
-    """Return the share of the smaller box that both cover."""
-    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    smaller = max(1e-12, min(a[2] * a[3], b[2] * b[3]))
-    return max(0.0, wide) * max(0.0, high) / smaller

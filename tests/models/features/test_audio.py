@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dashfusion_models.errors import DataError
 from dashfusion_models.features import audio as audio_module
 from dashfusion_models.features.audio import (
     AUDIO_SPEC,
@@ -12,15 +13,18 @@ from dashfusion_models.features.audio import (
     FRAME_DIMS,
     FRAMES_PER_SECOND,
     LOG_F0,
+    MEASURED_SPEC,
+    STATES,
     AudioExtractor,
     voiced_share,
     with_movement,
+    with_states,
 )
 from dashfusion_models.features.contract import MAX_STEPS, checked
 from dashfusion_models.records import SAMPLE_RATE_HZ, FeatureSequence, Span
 
-CHROMA_1 = AUDIO_SPEC.names.index("chroma_1")
-RELATIVE = AUDIO_SPEC.names.index("relative_log_f0")
+CHROMA_1 = MEASURED_SPEC.names.index("chroma_1")
+RELATIVE = MEASURED_SPEC.names.index("relative_log_f0")
 RAVDESS = Path(__file__).parents[4] / "shared" / "data" / "ravdess"
 
 
@@ -39,13 +43,18 @@ def melody(factor: float = 1.0, amplitude: float = 0.3) -> np.ndarray:
 def sequence(samples: np.ndarray) -> FeatureSequence:
     extractor = AudioExtractor()
     span = Span(0.0, len(samples) / SAMPLE_RATE_HZ)
-    return checked(extractor.cut(extractor.frames(samples), span), AUDIO_SPEC)
+    return checked(extractor.cut(extractor.frames(samples), span), MEASURED_SPEC)
 
 
-def test_the_spec_names_36_features() -> None:
-    assert AUDIO_SPEC.dims == len(set(AUDIO_SPEC.names)) == FRAME_DIMS + 2 * 22
-    assert AUDIO_SPEC.names[:4] == ("log_f0", "voicing", "energy", "mfcc_1")
-    assert AUDIO_SPEC.names[FRAME_DIMS - 1] == "relative_log_f0"
+def test_the_spec_names_36_features_their_movement_and_the_states() -> None:
+    assert MEASURED_SPEC.dims == len(set(MEASURED_SPEC.names)) == FRAME_DIMS + 2 * 22
+    assert MEASURED_SPEC.names[:4] == ("log_f0", "voicing", "energy", "mfcc_1")
+    assert MEASURED_SPEC.names[FRAME_DIMS - 1] == "relative_log_f0"
+    assert AUDIO_SPEC.version == MEASURED_SPEC.version == 3
+    assert AUDIO_SPEC.names[: MEASURED_SPEC.dims] == MEASURED_SPEC.names
+    assert AUDIO_SPEC.names[MEASURED_SPEC.dims] == "state_1"
+    assert AUDIO_SPEC.names[-1] == "state_512"
+    assert AUDIO_SPEC.dims == len(set(AUDIO_SPEC.names)) == MEASURED_SPEC.dims + STATES
 
 
 @pytest.mark.parametrize("hz", [80.0, 110.0, 220.0, 440.0])
@@ -71,7 +80,7 @@ def test_noise_has_no_voice_and_silence_is_not_real() -> None:
     assert voiced_share(heard) < 0.1
     assert heard.real.all()
     silence = sequence(np.zeros(SAMPLE_RATE_HZ, np.float32))
-    assert silence.values.shape == (25, AUDIO_SPEC.dims)
+    assert silence.values.shape == (25, MEASURED_SPEC.dims)
     assert not silence.real.any()
     assert not silence.values.any()
 
@@ -105,13 +114,13 @@ def test_nothing_has_no_steps() -> None:
     extractor = AudioExtractor()
     frames = extractor.frames(np.zeros(0, np.float32))
     assert frames.shape == (0, FRAME_DIMS)
-    assert extractor.cut(frames, Span(0.0, 1.0)).values.shape == (0, AUDIO_SPEC.dims)
+    assert extractor.cut(frames, Span(0.0, 1.0)).values.shape == (0, MEASURED_SPEC.dims)
     frames = extractor.frames(voice(150, 0.5))
-    assert extractor.cut(frames, Span(3.0, 4.0)).values.shape == (0, AUDIO_SPEC.dims)
-    assert extractor.cut(frames, Span(0.2, 0.2)).values.shape == (0, AUDIO_SPEC.dims)
+    assert extractor.cut(frames, Span(3.0, 4.0)).values.shape == (0, MEASURED_SPEC.dims)
+    assert extractor.cut(frames, Span(0.2, 0.2)).values.shape == (0, MEASURED_SPEC.dims)
     assert extractor.cut(frames, Span(0.0, 0.1), file_start_s=5.0).values.shape == (
         0,
-        AUDIO_SPEC.dims,
+        MEASURED_SPEC.dims,
     )
 
 
@@ -128,6 +137,27 @@ def test_gain_tells_nothing() -> None:
     loud, quiet = sequence(2 * (sung + room)), sequence(0.1 * (sung + room))
     assert loud.real.all() and quiet.real.all()
     np.testing.assert_allclose(loud.values, quiet.values, atol=0.05)
+
+
+def rows_of_mfcc(samples: np.ndarray) -> np.ndarray:
+    found = sequence(samples)
+    assert found.real.all()
+    mfcc = [i for i, name in enumerate(MEASURED_SPEC.names) if "mfcc" in name]
+    assert len(mfcc) == 60
+    return found.values[:, mfcc]
+
+
+@pytest.mark.parametrize("decibels", [-20.0, -40.0])
+def test_mfccs_of_a_quiet_recording_do_not_move_with_gain(decibels: float) -> None:
+    """A dull voice in a hum: its high bands are 90 dB quieter than its low ones."""
+    sung = melody(amplitude=0.03)[:-4000]  # the silence at its end would sink below all sound
+    noise = np.random.default_rng(4).normal(0, 1, len(sung))
+    dull = np.cumsum(noise - noise.mean())  # falls by 6 dB an octave
+    quiet = (sung + 2e-3 * dull / dull.std() + 1e-6 * noise).astype(np.float32)
+    expected = rows_of_mfcc(quiet)
+    assert 10 < expected.std(axis=0).max() < 300
+    found = rows_of_mfcc((10 ** (decibels / 20) * quiet).astype(np.float32))
+    np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 def test_relative_pitch_tells_the_melody_and_not_the_speaker() -> None:
@@ -194,8 +224,24 @@ def test_movement_is_measured_from_the_mean_and_from_the_step_before() -> None:
     values[:, ENERGY] = [1.0, 3.0, 0.0, 6.0, 2.0]
     real = np.array([True, True, False, True, True])
     moved = with_movement(FeatureSequence(values=values, real=real))
-    deviation = moved.values[:, AUDIO_SPEC.names.index("deviation_energy")]
-    change = moved.values[:, AUDIO_SPEC.names.index("change_energy")]
+    deviation = moved.values[:, MEASURED_SPEC.names.index("deviation_energy")]
+    change = moved.values[:, MEASURED_SPEC.names.index("change_energy")]
     np.testing.assert_allclose(deviation, [2.0, 0.0, 0.0, 3.0, 1.0])
     np.testing.assert_allclose(change, [0.0, 2.0, 0.0, 0.0, 4.0])
     np.testing.assert_array_equal(moved.values[:, :FRAME_DIMS], values)
+
+
+def test_each_real_step_carries_the_state_of_the_utterance() -> None:
+    values = np.ones((4, MEASURED_SPEC.dims), np.float32)
+    real = np.array([True, False, True, True])
+    values[~real] = 0.0
+    state = np.arange(1, STATES + 1, dtype=np.float32)
+    steps = FeatureSequence(values=values, real=real)
+    made = with_states(steps, state)
+    assert made.values.dtype == np.float32
+    np.testing.assert_array_equal(made.real, real)
+    np.testing.assert_array_equal(made.values[:, : MEASURED_SPEC.dims], values)
+    for row, observed in zip(made.values[:, MEASURED_SPEC.dims :], real, strict=True):
+        np.testing.assert_array_equal(row, state if observed else np.zeros(STATES))
+    with pytest.raises(DataError, match="81 features a step"):
+        with_states(steps, state[:1])

@@ -11,6 +11,7 @@ import dashfusion_models
 from dashfusion_models.errors import FaceError
 from dashfusion_models.features.contract import MAX_STEPS
 from dashfusion_models.features.face_engine import CUT_OFF, cut_off
+from dashfusion_models.features.mirror import mirrored, mirrored_box
 from dashfusion_models.features.regions import SMALL_PX, Region, around, tiles, with_margin
 from dashfusion_models.features.vision import BLENDSHAPES, VISION_SPEC, FaceFinder, sequence
 from dashfusion_models.records import Face, Frame, Span
@@ -233,3 +234,44 @@ def test_a_frame_can_be_looked_at(finder: FaceFinder) -> None:
     blank = np.zeros((90, 160, 3), np.uint8)
     frame = Frame(0.0, blank, lambda: blank)
     assert finder.find(frame.pixels, frame.seconds) == ()
+
+
+def _lopsided(picture: np.ndarray) -> np.ndarray:
+    """The picture with its left half darker: neither its face nor its light is symmetrical."""
+    dark = picture.copy()
+    dark[:, : picture.shape[1] // 2] //= 2
+    return dark
+
+
+@needs_demo
+def test_the_mirrored_picture_gives_the_mirrored_face(
+    finder: FaceFinder, picture: np.ndarray
+) -> None:
+    uneven = _lopsided(picture)
+    (here,) = finder.find(uneven, 0.0)
+    (there,) = finder.find(uneven[:, ::-1].copy(), 0.0)
+    assert not np.allclose(here.blendshapes, mirrored(here).blendshapes, atol=0.01)
+    assert there.box == pytest.approx(mirrored_box(here.box), abs=1e-6)
+    np.testing.assert_allclose(there.blendshapes, mirrored(here).blendshapes, atol=1e-5)
+    np.testing.assert_allclose(there.pose, mirrored(here).pose, atol=1e-3)
+
+
+@needs_demo
+def test_a_still_is_the_mean_of_two_looks_and_a_video_one(
+    finder: FaceFinder, picture: np.ndarray
+) -> None:
+    uneven = _lopsided(picture)
+    (plain,) = finder._find(uneven, 0.0)
+    (twin,) = finder._find(uneven[:, ::-1], 0.0)
+    (both,) = finder.find(uneven, 0.0)
+    smile_left, smile_right = (BLENDSHAPES.index(f"mouthSmile{side}") for side in ("Left", "Right"))
+    expected = (plain.blendshapes[smile_left] + twin.blendshapes[smile_right]) / 2
+    assert both.blendshapes[smile_left] == pytest.approx(expected)
+    assert both.pose[1] == pytest.approx((plain.pose[1] - twin.pose[1]) / 2, abs=1e-6)
+    with FaceFinder(MODEL, video=True) as video:
+        looks: list[object] = []
+        look = video._look
+        video._look = lambda *call: looks.append(call) or look(*call)  # type: ignore[method-assign,func-returns-value]
+        video.find(uneven, 0.0)
+        video.look_again(uneven, near=[plain.box])
+    assert len(looks) == 2

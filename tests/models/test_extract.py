@@ -1,0 +1,117 @@
+"""From a file to what the network reads: planted engines, so that each number has one source."""
+
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dashfusion_models.engines import Engines
+from dashfusion_models.extract import Extraction, Request, extract
+from dashfusion_models.features.audio import AUDIO_SPEC, MEASURED_SPEC, STATES
+from dashfusion_models.records import SAMPLE_RATE_HZ, Modality, Phrase, Samples, Span, Transcript
+from dashfusion_models.speech import voice_states
+from dashfusion_models.speech.whisper_weights import WhisperTensors
+
+SPEECH = (Span(1.0, 2.0), Span(4.0, 6.0))
+
+
+class _States:
+    """Remembers what it heard; its answer is how many times it was asked."""
+
+    def __init__(self) -> None:
+        self.heard: list[Samples] = []
+
+    def __call__(self, samples: Samples) -> np.ndarray:
+        self.heard.append(samples)
+        return np.full(STATES, len(self.heard), np.float32)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Seven seconds of sound; sample i is told from all others by its place in a ramp."""
+    path = tmp_path / "clip.wav"
+    ramp = (np.arange(7 * SAMPLE_RATE_HZ) // 4 + 1000).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE_HZ)
+        file.writeframes(ramp.tobytes())
+    return path
+
+
+def _extract(
+    clip: Path, states: _States, monkeypatch: pytest.MonkeyPatch, **wanted: Any
+) -> Extraction:
+    engines = Engines()
+    monkeypatch.setattr(engines, "voice_activity", lambda: lambda samples: SPEECH)
+    monkeypatch.setattr(engines, "voice_states", lambda: states)
+    phrases = tuple(Phrase(s.start_s, s.end_s, "words.", (), 1.0) for s in SPEECH)
+    given = Transcript(phrases, None, None, None)
+    return extract(clip, Request(transcript=given, **wanted), engines, lambda progress: None)
+
+
+def _samples(start_s: float, end_s: float) -> np.ndarray:
+    numbers = np.arange(round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ))
+    return (numbers // 4 + 1000) / 32768
+
+
+def test_each_utterance_has_the_state_of_its_own_samples(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = _States()
+    found = _extract(clip, states, monkeypatch).extracted
+    assert len(found) == len(states.heard) == 2
+    for number, (each, heard) in enumerate(zip(found, states.heard, strict=True), start=1):
+        audio = each.features.audio
+        assert audio is not None and audio.values.shape[1] == AUDIO_SPEC.dims
+        assert (audio.values[audio.real, MEASURED_SPEC.dims :] == number).all()
+        expected = _samples(each.utterance.start_s, each.utterance.end_s)
+        np.testing.assert_allclose(heard, expected, atol=1e-6)
+
+
+def test_a_labelled_clip_is_heard_from_the_first_to_the_last_speech(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = _States()
+    extraction = _extract(clip, states, monkeypatch, whole=True)
+    assert len(extraction.extracted) == 1
+    np.testing.assert_allclose(states.heard[0], _samples(1.0, 6.0), atol=1e-6)
+    assert "audio" in extraction.timing_s
+
+
+def test_a_window_of_the_file_is_heard_in_the_time_of_the_file(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Speech times of the samples start with the window: 1 to 2 s there is 1.5 to 2.5 s here."""
+    states = _States()
+    _extract(clip, states, monkeypatch, whole=True, start_s=0.5, end_s=3.0)
+    np.testing.assert_allclose(states.heard[0], _samples(1.5, 3.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("modalities", [{"text"}, {"text", "vision"}])
+def test_without_audio_no_states_are_made(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, modalities: set[Modality]
+) -> None:
+    states = _States()
+    extraction = _extract(clip, states, monkeypatch, modalities=frozenset(modalities))
+    assert all(e.features.audio is None for e in extraction.extracted)
+    assert not states.heard and "audio" not in extraction.timing_s
+
+
+def test_the_states_are_loaded_once_and_always_of_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def tensors(model: str, weights: object) -> WhisperTensors:
+        from whisper.model import AudioEncoder
+
+        asked.append(model)
+        state = AudioEncoder(80, 1500, 8, 2, 2).state_dict()
+        dims = {"n_mels": 80, "n_audio_ctx": 1500, "n_audio_state": 8, "n_audio_head": 2}
+        return WhisperTensors(model, dims, {f"encoder.{k}": v for k, v in state.items()}, None)
+
+    monkeypatch.setattr(voice_states, "openai_tensors", tensors)
+    engines = Engines(asr_model="small")
+    assert engines.voice_states() is engines.voice_states()
+    assert asked == ["base"]
