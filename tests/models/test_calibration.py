@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dashfusion_models.analysis import Segment
-from dashfusion_models.analyzer import _overall
+from dashfusion_models.analyzer import Analyzer, _overall
 from dashfusion_models.calibration import (
     COMBINATIONS,
     Calibration,
@@ -23,8 +23,10 @@ from dashfusion_models.calibration import (
     present_in,
     size_class,
 )
-from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
+from dashfusion_models.checkpoint import Checkpoint, holds_half, load_checkpoint, save_checkpoint
+from dashfusion_models.engines import Engines
 from dashfusion_models.errors import CheckpointError, ConfigError
+from dashfusion_models.extract import Extracted
 from dashfusion_models.reasons import reasons_of
 from dashfusion_models.records import MODALITIES, Features, Streams, Utterance
 from dashfusion_models.score import score
@@ -283,6 +285,22 @@ def test_the_whole_file_has_an_interval_where_it_has_two_segments() -> None:
     assert _overall([one, two], checkpoint).interval == pytest.approx((0.75 - 1.1, 0.75 + 1.1))
     assert _overall([one], checkpoint).interval is None
     assert _overall([one, two], planted()).interval is None
+
+
+def test_the_analyzer_shows_the_interval_and_heeds_the_thresholds() -> None:
+    checkpoint = dataclasses.replace(planted(), calibration=calibration())
+    (scored,) = score(checkpoint, [sample()], device=CPU)
+    utterance = Utterance(0.0, 1.5, "fine", (), 0.6)
+    extracted = Extracted(utterance, sample(), Streams(text=1.0, audio=1.0, vision=1.0), None)
+    engines = Engines(asr="auto", asr_model="base", device="cpu", offline=True)
+
+    def shown(one: Checkpoint) -> Segment:
+        analyzer = Analyzer(one, engines, device=CPU)
+        return analyzer._segment(extracted, scored, reads_language=True)
+
+    assert shown(checkpoint).interval == scored.interval
+    assert {"low_speech_confidence", "short"} <= set(shown(checkpoint).reasons)
+    assert not {"low_speech_confidence", "short"} & set(shown(planted()).reasons)
 
 
 def test_reasons_take_the_thresholds_of_the_checkpoint() -> None:

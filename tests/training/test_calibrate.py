@@ -240,6 +240,15 @@ def test_a_threshold_lies_where_the_error_rises() -> None:
     assert rise_below(known, rare, CONFIDENCES) is None
 
 
+def test_chance_rarely_raises_a_threshold() -> None:
+    found = 0
+    for seed in range(100):
+        draw = np.random.default_rng(seed)
+        values, residuals = draw.beta(5, 2, 300), draw.normal(size=300)
+        found += rise_below(values, residuals, CONFIDENCES) is not None
+    assert found <= 20
+
+
 def test_reasons_take_their_thresholds_from_the_data() -> None:
     draw = np.random.default_rng(14)
     seconds = draw.uniform(0.2, 4.0, 2000)

@@ -44,6 +44,7 @@ __all__ = [
 PRIOR = 20  # a line weighs as many utterances that need no straightening
 FOLDS = 5
 RISE = 1.15  # times the error above a threshold is a noticeable error below it
+NOISE = 2.0
 EACH_SIDE = 20  # utterances, at least, of a threshold
 CONFIDENCES = tuple(k / 20 for k in range(1, 20))
 SECONDS = tuple(k / 4 for k in range(1, 21))
@@ -188,8 +189,9 @@ def rise_below(
 ) -> float | None:
     """The smallest threshold below which the mean |residual| is RISE times that above, or more.
 
-    At least EACH_SIDE values lie on either side. None where there is no such threshold, or fewer
-    than `minimum` values are known (not NaN).
+    The difference is more than NOISE of its standard errors, and at least EACH_SIDE values lie on
+    either side: else chance alone would raise one in three. None where there is no such threshold,
+    or fewer than `minimum` values are known (not NaN).
     """
     known = np.isfinite(values)
     if known.sum() < minimum:
@@ -199,7 +201,10 @@ def rise_below(
         below = values < threshold
         if min(below.sum(), (~below).sum()) < EACH_SIDE:
             continue
-        if error[below].mean() >= RISE * error[~below].mean():
+        bad, good = error[below], error[~below]
+        noise = math.sqrt(bad.var(ddof=1) / len(bad) + good.var(ddof=1) / len(good))
+        rise = float(bad.mean() - good.mean())
+        if rise >= (RISE - 1) * good.mean() and rise > NOISE * noise:
             return threshold
     return None
 
