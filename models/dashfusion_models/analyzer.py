@@ -22,6 +22,7 @@ from dashfusion_models.analysis import (
     Segment,
     label_of,
 )
+from dashfusion_models.calibration import Thresholds
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
 from dashfusion_models.device import pick_device
 from dashfusion_models.engines import Engines
@@ -167,6 +168,7 @@ class Analyzer:
 
     def _segment(self, extracted: Extracted, scored: Scored, *, reads_language: bool) -> Segment:
         utterance, label_range = extracted.utterance, self._checkpoint.label_range
+        calibration = self._checkpoint.calibration
         return Segment(
             start_s=utterance.start_s,
             end_s=utterance.end_s,
@@ -174,7 +176,7 @@ class Analyzer:
             speaker=None,
             score=scored.score,
             label=label_of(scored.score, label_range),
-            interval=None,
+            interval=scored.interval,
             contributions=scored.contributions,
             present=extracted.present,
             speech_confidence=utterance.confidence,
@@ -185,6 +187,7 @@ class Analyzer:
                 scored.contributions,
                 reads_language=reads_language,
                 label_range=label_range,
+                thresholds=calibration.thresholds if calibration else Thresholds(),
             ),
         )
 
@@ -218,7 +221,7 @@ class Analyzer:
             ),
             asr=asr,
             language=DetectedLanguage(language.code, language.probability) if language else None,
-            overall=_overall(segments, checkpoint.label_range),
+            overall=_overall(segments, checkpoint),
             segments=segments,
             warnings=tuple(warnings),
             timing_s=timing,
@@ -238,7 +241,7 @@ def _without_words(extracted: Sequence[Extracted]) -> tuple[Extracted, ...]:
     return tuple(e for e in wordless if any(there for _, there in e.features.present.items()))
 
 
-def _overall(segments: Sequence[Segment], label_range: tuple[float, float]) -> Overall:
+def _overall(segments: Sequence[Segment], checkpoint: Checkpoint) -> Overall:
     """The mean of the segments weighted by duration (an image's one segment has none)."""
     weights = [max(s.end_s - s.start_s, 1e-6) for s in segments]
 
@@ -247,10 +250,11 @@ def _overall(segments: Sequence[Segment], label_range: tuple[float, float]) -> O
         return sum(v * w for v, w in known) / sum(w for _, w in known) if known else None
 
     value = mean([s.score for s in segments]) or 0.0
+    calibration = checkpoint.calibration
     return Overall(
         score=value,
-        label=label_of(value, label_range),
-        interval=None,
+        label=label_of(value, checkpoint.label_range),
+        interval=calibration.overall_interval(value, len(segments)) if calibration else None,
         contributions=Streams(
             **{m: mean([s.contributions[m] for s in segments]) for m in MODALITIES}
         ),

@@ -2,7 +2,8 @@
 
 Tensors: the network's state and the normalisation (`normalisation.<modality>.<mean|std>`).
 Metadata: `dashfusion`, one JSON object with the format, the configuration, the feature
-specifications, the label range, the licence and how it was trained; `tokenizer`, a tokenizer.json.
+specifications, the label range, the licence and how it was trained, and the calibration where there
+is one; `tokenizer`, a tokenizer.json.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from dashfusion_models.calibration import Calibration
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError
@@ -26,7 +28,7 @@ from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.records import MODALITIES, FeatureSpec, Modality
 
-__all__ = ["Checkpoint", "load_checkpoint", "require_features", "save_checkpoint"]
+__all__ = ["Checkpoint", "holds_half", "load_checkpoint", "require_features", "save_checkpoint"]
 
 FORMAT = "dashfusion/checkpoint/1"
 _NORMALISED = ("audio", "vision")
@@ -37,8 +39,9 @@ class Checkpoint:
     """A network and what it was made for.
 
     `audio` and `vision` name the features that it reads. `languages` are the ISO 639-1 codes that
-    its text encoder learned from. `training` is free: data, settings, figures. `sha256` is that of
-    the file it was loaded from, empty before it was saved.
+    its text encoder learned from. `training` is free: data, settings, figures. `calibration` is
+    None where nobody made one. `sha256` is that of the file it was loaded from, empty before it was
+    saved.
     """
 
     name: str
@@ -50,7 +53,16 @@ class Checkpoint:
     languages: tuple[str, ...]
     license: str
     training: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
     sha256: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a calibration that was made for another scale."""
+        if self.calibration is not None and self.calibration.label_range != self.label_range:
+            raise ConfigError(
+                f"{self.name}: has labels in {self.label_range}, its calibration in "
+                f"{self.calibration.label_range}; calibrate it again"
+            )
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -78,6 +90,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         "license": checkpoint.license,
         "training": dict(checkpoint.training),
     }
+    if checkpoint.calibration is not None:
+        about["calibration"] = checkpoint.calibration.to_dict()
     metadata = {
         "dashfusion": json.dumps(about, sort_keys=True),
         "tokenizer": checkpoint.collate.tokenizer.to_str(),
@@ -126,6 +140,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             languages=tuple(about["languages"]),
             license=about["license"],
             training=about["training"],
+            calibration=_calibration(about.get("calibration")),
             sha256=sha256_of(path),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
@@ -133,6 +148,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: is damaged or of another version ({first_line}); train or fetch it again"
         ) from error
+
+
+def holds_half(path: Path) -> bool:
+    """Whether the network's weights in a checkpoint file have 16 bits; `path` was loaded before."""
+    with safe_open(path, framework="pt") as file:
+        kinds = {file.get_slice(k).get_dtype() for k in file.keys() if k.startswith("network.")}  # noqa: SIM118
+    return "F16" in kinds
 
 
 def require_features(
@@ -182,6 +204,11 @@ def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisa
     return Normalisation(
         mean=tensors[f"{prefix}.mean"].numpy(), std=tensors[f"{prefix}.std"].numpy()
     )
+
+
+def _calibration(values: Mapping[str, Any] | None) -> Calibration | None:
+    """Read what older files lack."""
+    return None if values is None else Calibration.from_dict(values)
 
 
 def _feature_spec(values: Mapping[str, Any]) -> FeatureSpec:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dashfusion_models.analysis import Reason
+from dashfusion_models.calibration import Thresholds
 from dashfusion_models.records import Features, Streams, Utterance
 
 __all__ = ["reasons_of"]
 
-LOW_CONFIDENCE = 0.5  # mean probability of the words, as the speech engine gives it
-SHORT_S = 1.0
-DISAGREEMENT = 0.5  # on [-3, 3]: two modalities pull apart by at least this much each
+DEFAULT = Thresholds()
 
 
 def reasons_of(
@@ -19,17 +18,22 @@ def reasons_of(
     *,
     reads_language: bool,
     label_range: tuple[float, float],
+    thresholds: Thresholds = DEFAULT,
 ) -> tuple[Reason, ...]:
-    """List the reasons that hold for one utterance, in the order of the contract."""
+    """List the reasons that hold for one utterance, in the order of the contract.
+
+    `thresholds` are those of the checkpoint's calibration, where it has one.
+    """
     pulls = [pull for _, pull in contributions.items() if pull is not None]
-    much = DISAGREEMENT * (label_range[1] - label_range[0]) / 6.0
+    much = thresholds.disagreement * (label_range[1] - label_range[0]) / 6.0
     silent = utterance.text is None and features.audio is None
-    unsure = utterance.confidence is not None and utterance.confidence < LOW_CONFIDENCE
+    sure = utterance.confidence
+    unsure = sure is not None and sure < thresholds.low_confidence
     found: dict[Reason, bool] = {
         "no_face": features.vision is None,
         "no_speech": silent,
         "low_speech_confidence": unsure,
-        "short": not silent and utterance.duration_s < SHORT_S,
+        "short": not silent and utterance.duration_s < thresholds.short_s,
         "unsupported_language": utterance.text is not None and not reads_language,
         "times_estimated": utterance.times_estimated,
         "modalities_disagree": bool(pulls) and max(pulls) >= much and min(pulls) <= -much,

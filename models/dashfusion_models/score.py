@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from dashfusion_models.calibration import clip, count_words
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.network.sequence import Batch
 from dashfusion_models.records import MODALITIES, Features, Modality, Streams
@@ -20,11 +21,13 @@ BATCH = 4  # utterances scored together: more need memory, and hardly less time
 class Scored:
     """A score inside the label range, and the score minus that without each modality.
 
-    A contribution is None where the modality is absent.
+    A contribution is None where the modality is absent. All scores are calibrated, each for what
+    is left, where the checkpoint is; `interval` is None where it is not.
     """
 
     score: float
     contributions: Streams[float | None]
+    interval: tuple[float, float] | None = None
 
 
 def score(
@@ -33,31 +36,49 @@ def score(
     """Score utterances in their order. The encoders run once, the fusion four times."""
     scored: list[Scored] = []
     for start in range(0, len(features), BATCH):
-        batch = checkpoint.collate(features[start : start + BATCH]).to(device)
-        scored += _score_batch(checkpoint, batch)
+        some = features[start : start + BATCH]
+        batch = checkpoint.collate(some).to(device)
+        scored += _score_batch(checkpoint, batch, some)
     return scored
 
 
-def _score_batch(checkpoint: Checkpoint, batch: Batch) -> Iterator[Scored]:
-    network, (low, high) = checkpoint.network, checkpoint.label_range
+def _score_batch(
+    checkpoint: Checkpoint, batch: Batch, features: Sequence[Features]
+) -> Iterator[Scored]:
+    network = checkpoint.network
     with torch.inference_mode():
         encoded = network.encode(batch)
 
         def without(*gone: Modality) -> list[float]:
-            present = batch.without(*gone).present
-            scores = network.fuse(network.align(encoded, present))
-            clipped: list[float] = scores.float().clamp(low, high).tolist()
-            return clipped
+            scores = network.fuse(network.align(encoded, batch.without(*gone).present))
+            return [
+                _final(checkpoint, raw, replace(one.present, **dict.fromkeys(gone, False)))
+                for raw, one in zip(scores.float().tolist(), features, strict=True)
+            ]
 
         full = without()
         left_out = {m: without(m) for m in MODALITIES}
-    for row, value in enumerate(full):
+    for row, (value, one) in enumerate(zip(full, features, strict=True)):
         yield Scored(
             score=value,
             contributions=Streams(
-                **{
-                    m: value - left_out[m][row] if bool(batch.present[m][row]) else None
-                    for m in MODALITIES
-                }
+                **{m: value - left_out[m][row] if one.present[m] else None for m in MODALITIES}
             ),
+            interval=_interval(checkpoint, value, one),
         )
+
+
+def _final(checkpoint: Checkpoint, raw: float, present: Streams[bool]) -> float:
+    """The score that is shown for what the network says of `present`."""
+    if checkpoint.calibration is None:
+        return clip(raw, checkpoint.label_range)
+    return checkpoint.calibration.calibrated(raw, present=present)
+
+
+def _interval(
+    checkpoint: Checkpoint, score: float, features: Features
+) -> tuple[float, float] | None:
+    if checkpoint.calibration is None:
+        return None
+    words = None if features.text is None else count_words(features.text)
+    return checkpoint.calibration.interval_of(score, present=features.present, words=words)

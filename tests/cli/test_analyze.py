@@ -169,6 +169,7 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
     assert list(table.path) == [str(names[0])] * 2 + [str(names[1])] * 2
     assert table.text[0] == said
     assert list(table.score[:2]) == [-2.5, 0.0]
+    assert list(table.loc[0, ["low", "high"]]) == [0.5, 2.6]
     assert table.reasons[0] == "short no_face"
     assert table.loc[1, ["text", "low", "text_contribution"]].isna().all()
     assert table.vision_contribution[1] == 0.1

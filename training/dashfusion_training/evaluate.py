@@ -1,4 +1,9 @@
-"""Predictions of a network over samples, and the report on them."""
+"""Predictions of a network over samples, and the report on them.
+
+All are raw: a calibration that the checkpoint carries is not applied, so that figures are those of
+the network, as the paper's and others' are. How often calibrated intervals hold the label is
+counted in `coverage.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,285 @@
+"""How far a score may be trusted, learned from validation data and kept in the checkpoint.
+
+A calibration straightens the network's score, gives the interval that holds the label of four in
+five utterances (or files), and says from where on a reason to doubt a score is worth naming.
+
+Source: split conformal prediction (Vovk et al. 2005; Lei et al. 2018). The groups are ours.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from dashfusion_models.errors import ConfigError
+from dashfusion_models.records import MODALITIES, Streams
+
+__all__ = [
+    "ALL",
+    "COMBINATIONS",
+    "LEVEL",
+    "MINIMUM",
+    "Calibration",
+    "Grouping",
+    "Line",
+    "Thresholds",
+    "Width",
+    "clip",
+    "combination_of",
+    "count_words",
+    "present_in",
+    "size_class",
+]
+
+ALL = "all"  # the group of everything
+LEVEL = 0.8  # share of the labels that the intervals are to hold
+MINIMUM = 40  # a smaller group is not believed: its parent speaks for it
+SIZE_CLASSES = ("2-4", "5-9", "10+")  # utterances of a file
+COMBINATIONS = tuple(
+    "+".join(some) for size in (3, 2, 1) for some in combinations(MODALITIES, size)
+)
+
+_CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Chinese and Japanese: no spaces
+_WORD = re.compile(rf"[{_CHARACTERS}]|[^\s{_CHARACTERS}]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """From where on the reasons to doubt a score hold; the defaults are ours, not learned."""
+
+    low_confidence: float = 0.5  # mean probability of the words, as the speech engine gives it
+    short_s: float = 1.0
+    disagreement: float = 0.5  # on [-3, 3]: two modalities pull apart by at least this much each
+
+    def __post_init__(self) -> None:
+        """Refuse what no utterance could be compared with."""
+        if not 0 <= self.low_confidence <= 1:
+            raise ConfigError(f"low_confidence is {self.low_confidence}; it lies in [0, 1]")
+        for name in ("short_s", "disagreement"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it is a number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """slope * score + offset, fitted on `n` utterances; as it stands it changes nothing."""
+
+    slope: float = 1.0
+    offset: float = 0.0
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a line that turns the scale around or leads nowhere."""
+        if not (0 <= self.slope < math.inf and math.isfinite(self.offset) and self.n >= 0):
+            raise ConfigError(f"{self}: a slope is at least 0, and all are finite numbers")
+
+    def at(self, score: float) -> float:
+        """The score that stands for `score`; it may leave the label range."""
+        return self.slope * score + self.offset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Width:
+    """Half of an interval, on the scale of the labels, and how many residuals it comes from."""
+
+    half: float
+    n: int
+
+    def __post_init__(self) -> None:
+        """Refuse a width that is none."""
+        if not (0 <= self.half < math.inf and self.n > 0):
+            raise ConfigError(f"{self}: a width is at least 0 and comes from somewhere")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grouping:
+    """Which utterances are alike: by what is present, by the number of words, by strength.
+
+    At most `short_words` words are short; at most `weak` away from the `middle` of the scale is
+    weak.
+    """
+
+    short_words: int
+    weak: float
+    middle: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse borders below nothing."""
+        if not (self.short_words >= 0 and 0 <= self.weak < math.inf and math.isfinite(self.middle)):
+            raise ConfigError(f"{self}: borders are finite numbers and at least 0")
+
+    def chain(self, score: float, combination: str, words: int | None) -> tuple[str, ...]:
+        """Name the groups of an utterance, the finest first, the group of everything last.
+
+        Each is the parent of the one before: first the strength goes, then the number of words.
+        """
+        length = [] if words is None else ["short" if words <= self.short_words else "long"]
+        strength = "weak" if abs(score - self.middle) <= self.weak else "strong"
+        names = [combination, *length, strength]
+        return (*("/".join(names[:k]) for k in range(len(names), 0, -1)), ALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What validation data taught about the scores of one checkpoint.
+
+    `lines` straighten a raw score, by what is present (a name of COMBINATIONS); a combination
+    without one keeps its score. `widths` are by the groups of `grouping`, with ALL among them;
+    a group of fewer than `minimum` is passed over for its parent. `overall` are the widths for
+    whole files by SIZE_CLASSES, and ALL for the rest; it may be empty.
+    """
+
+    label_range: tuple[float, float]
+    grouping: Grouping
+    widths: Mapping[str, Width]
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    overall: Mapping[str, Width] = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    level: float = LEVEL
+    minimum: int = MINIMUM
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be looked up."""
+        low, high = self.label_range
+        if not -math.inf < low < high < math.inf:
+            raise ConfigError(f"label_range is {self.label_range}; give the lower end first")
+        if not (0 < self.level < 1 and self.minimum >= 1):
+            raise ConfigError(f"level {self.level} or minimum {self.minimum} makes no sense")
+        if ALL not in self.widths:
+            raise ConfigError(f"widths have no group {ALL!r}, which speaks for all others")
+        for kind, names, known in (
+            ("lines", self.lines, set(COMBINATIONS)),
+            ("widths", self.widths, _GROUPS),
+            ("overall", self.overall, {*SIZE_CLASSES, ALL}),
+        ):
+            unknown = sorted(set(names) - known)
+            if unknown:
+                raise ConfigError(f"{kind} name a group {unknown[0]!r} that nothing belongs to")
+
+    def calibrated(self, score: float, *, present: Streams[bool]) -> float:
+        """Straighten a raw score and clip it; nothing present is the prior, only clipped."""
+        line = self.lines.get(combination_of(present), Line())
+        return clip(line.at(score), self.label_range)
+
+    def width_of(
+        self, score: float, *, present: Streams[bool], words: int | None
+    ) -> tuple[str, Width]:
+        """The group that speaks for a calibrated score, and its width."""
+        count = words if present.text else None
+        for name in self.grouping.chain(score, combination_of(present), count):
+            width = self.widths.get(name)
+            if width is not None and width.n >= self.minimum:
+                return name, width
+        return ALL, self.widths[ALL]
+
+    def interval_of(
+        self, score: float, *, present: Streams[bool], words: int | None
+    ) -> tuple[float, float]:
+        """The interval around a calibrated score, inside the label range; it holds the score."""
+        _, width = self.width_of(score, present=present, words=words)
+        return self._around(score, width)
+
+    def overall_width(self, n_segments: int) -> tuple[str, Width] | None:
+        """The class that speaks for a file of so many utterances; None where nothing is known."""
+        if n_segments < 2:
+            return None
+        for name in (size_class(n_segments), ALL):
+            width = self.overall.get(name)
+            if width is not None and (width.n >= self.minimum or name == ALL):
+                return name, width
+        return None
+
+    def overall_interval(self, score: float, n_segments: int) -> tuple[float, float] | None:
+        """The interval of a file; None for fewer than two utterances or where nothing is known."""
+        found = self.overall_width(n_segments)
+        return self._around(score, found[1]) if found else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        values = dataclasses.asdict(self)
+        return {**values, "label_range": list(self.label_range)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
+        """Read the JSON form.
+
+        Raises:
+            ConfigError: something is missing, unknown or makes no sense.
+        """
+        try:
+            low, high = values["label_range"]
+            known = {
+                "label_range": (float(low), float(high)),
+                "grouping": _read(Grouping, values["grouping"]),
+                "widths": {k: _read(Width, v) for k, v in values["widths"].items()},
+                "lines": {k: _read(Line, v) for k, v in values["lines"].items()},
+                "overall": {k: _read(Width, v) for k, v in values["overall"].items()},
+                "thresholds": _read(Thresholds, values["thresholds"]),
+                "level": float(values["level"]),
+                "minimum": int(values["minimum"]),
+            }
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"calibration: is damaged ({error!r}); calibrate again") from error
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(f"calibration: {unknown[0]!r} is unknown; calibrate again")
+        return cls(**known)
+
+    def _around(self, score: float, width: Width) -> tuple[float, float]:
+        low, high = (clip(score + side * width.half, self.label_range) for side in (-1, 1))
+        return low, high
+
+
+def clip(score: float, label_range: tuple[float, float]) -> float:
+    """The score, or the end of the range that it lies beyond; NaN stays NaN."""
+    low, high = label_range
+    return min(max(score, low), high)
+
+
+def combination_of(present: Streams[bool]) -> str:
+    """Name what is present, such as "text+vision"; the empty name where nothing is."""
+    return "+".join(m for m, here in present.items() if here)
+
+
+def present_in(combination: str) -> Streams[bool]:
+    """What a name of COMBINATIONS (or the empty one) says is present."""
+    names = combination.split("+")
+    return Streams(**{m: m in names for m in MODALITIES})
+
+
+def count_words(text: str) -> int:
+    """The number of words; each character of Chinese or Japanese counts as one."""
+    return len(_WORD.findall(text))
+
+
+def size_class(n_segments: int) -> str:
+    """Name the class of a file with so many utterances, two or more."""
+    return SIZE_CLASSES[(n_segments >= 5) + (n_segments >= 10)]
+
+
+def _groups() -> set[str]:
+    grouping = Grouping(short_words=1, weak=1.0)
+    return {
+        name
+        for combination in COMBINATIONS
+        for words in ((1, 2) if present_in(combination).text else (None,))
+        for score in (0.0, 2.0)
+        for name in grouping.chain(score, combination, words)
+    }
+
+
+_GROUPS = _groups()
+
+
+def _read(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    """Build a record of numbers, each in the type that its field says."""
+    types = {f.name: int if f.type == "int" else float for f in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - set(types))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is unknown")
+    return kind(**{name: of(values[name]) for name, of in types.items()})

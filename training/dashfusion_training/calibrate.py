@@ -1,0 +1,232 @@
+"""A checkpoint with its calibration, fitted on the validation data of its training.
+
+`python -m dashfusion_training.calibrate --checkpoint FILE --output FILE --dataset STORE ...
+[--predictions CSV ...]` scores the split `valid` of each store from every combination of
+modalities that its samples have, adds out-of-fold predictions, fits, and writes a new checkpoint.
+
+Where the network was chosen by its error on `valid`, that error is a little too small there;
+out-of-fold predictions are free of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from dashfusion_models.calibration import (
+    LEVEL,
+    MINIMUM,
+    Calibration,
+    Line,
+    Thresholds,
+    clip,
+)
+from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
+from dashfusion_models.device import pick_device
+from dashfusion_models.errors import ConfigError, DashfusionError, DataError
+from dashfusion_models.records import MODALITIES, Progress
+from dashfusion_models.store import Store
+from dashfusion_training.conformal import (
+    CONFIDENCES,
+    SECONDS,
+    crossfitted,
+    disagreement_above,
+    fit_grouping,
+    fit_lines,
+    fit_overall,
+    fit_widths,
+    like_in_use,
+    rise_below,
+    whole_files,
+)
+from dashfusion_training.evaluate import open_tasks, require_numbers
+from dashfusion_training.files import writing
+from dashfusion_training.held_out import (
+    Predictions,
+    agreeing_scores,
+    join,
+    predictions_of,
+    read_predictions,
+)
+
+__all__ = ["calibrate", "fit_calibration", "main"]
+
+Report = Callable[[Progress], None]
+Agreeing = Float[np.ndarray, "k 4"]  # from everything, without text, without audio, without vision
+WITHOUT = tuple("+".join(m for m in MODALITIES if m != gone) for gone in MODALITIES)
+
+
+def calibrate(
+    checkpoint: Path,
+    output: Path,
+    *,
+    stores: Mapping[str, Store],
+    predictions: Sequence[Path] = (),
+    device: torch.device,
+    report: Report = lambda event: None,
+) -> Calibration:
+    """Write the checkpoint with its calibration to `output`, in the precision of the input.
+
+    Class names are scored as in the checkpoint's training. `predictions` must not repeat samples
+    of the stores' `valid`: they would count twice.
+
+    Raises:
+        CheckpointError: it was made for other features than a store's, or gives no numbers.
+        DataError: no sample in `valid`, a label or a CSV that cannot be used, or too few in all.
+        TrainingError: the file cannot be written.
+    """
+    loaded = load_checkpoint(checkpoint)
+    parts = [read_predictions(path, loaded.label_range) for path in predictions]
+    samples = []
+    tasks = open_tasks(
+        loaded, checkpoint, stores, split="valid", modalities=loaded.modalities, classes=None
+    )
+    for task in tasks:
+        found = predictions_of(loaded, task.samples, device=device, report=report)
+        require_numbers(found.raw, checkpoint, task)
+        parts.append(found)
+        samples += task.samples
+    if not parts:
+        raise DataError(f"{checkpoint}: nothing to calibrate it on; give a store or predictions")
+    agreeing = agreeing_scores(loaded, samples, device=device, report=report)
+    fitted = fit_calibration(join(parts), label_range=loaded.label_range, agreeing=agreeing)
+    data = {"stores": sorted(stores), "predictions": sorted(path.name for path in predictions)}
+    whole = replace(loaded, calibration=fitted, training={**loaded.training, "calibrated_on": data})
+    with writing(output):
+        save_checkpoint(whole, output, half=holds_half(checkpoint))
+    return fitted
+
+
+def fit_calibration(
+    found: Predictions,
+    *,
+    label_range: tuple[float, float],
+    agreeing: Agreeing | None = None,
+    level: float = LEVEL,
+    minimum: int = MINIMUM,
+) -> Calibration:
+    """Fit all parts on held-out scores; `agreeing` are raw scores of samples composed to agree.
+
+    The residuals are those of lines that were fitted on other videos.
+
+    Raises:
+        DataError: too few scores for an interval.
+    """
+    in_use = like_in_use(found, minimum)
+    whole = found.fullest()[in_use]
+    used = found.rows(in_use)
+    score = crossfitted(used, label_range)
+    lines = fit_lines(used)
+    grouping = fit_grouping(used, score, label_range)
+    widths = fit_widths(used, score, grouping, level)
+    if not widths:
+        raise DataError(f"{len(used)} held-out scores are too few for an interval; give more")
+    one_each = used.rows(whole)
+    return Calibration(
+        label_range=label_range,
+        grouping=grouping,
+        widths=widths,
+        lines=lines,
+        overall=fit_overall(whole_files(one_each, score[whole]), level),
+        thresholds=_thresholds(
+            one_each,
+            one_each.label - score[whole],
+            None if agreeing is None else _pulls(agreeing, lines, label_range),
+            minimum,
+        ),
+        level=level,
+        minimum=minimum,
+    )
+
+
+def _thresholds(
+    found: Predictions,
+    residuals: Float[np.ndarray, " n"],
+    pulls: Float[np.ndarray, "k 3"] | None,
+    minimum: int,
+) -> Thresholds:
+    """Those that the data show; the default where they show none."""
+    spoken = np.array([name != "vision" for name in found.present], np.bool_)
+    seconds = np.where(spoken, found.duration_s, np.nan)  # only speech can be too short
+    learned = {
+        "low_confidence": rise_below(found.confidence, residuals, CONFIDENCES, minimum),
+        "short_s": rise_below(seconds, residuals, SECONDS, minimum),
+        "disagreement": None if pulls is None else disagreement_above(pulls, minimum),
+    }
+    return Thresholds(**{name: value for name, value in learned.items() if value is not None})
+
+
+def _pulls(
+    agreeing: Agreeing, lines: Mapping[str, Line], label_range: tuple[float, float]
+) -> Float[np.ndarray, "k 3"]:
+    """Calibrated contributions of text, audio and vision, as on [-3, 3]."""
+
+    def straight(raw: Float[np.ndarray, " k"], name: str) -> Float[np.ndarray, " k"]:
+        line = lines.get(name, Line())
+        return np.array([clip(line.at(float(value)), label_range) for value in raw])
+
+    full = straight(agreeing[:, 0], "+".join(MODALITIES))
+    left = [straight(agreeing[:, k + 1], name) for k, name in enumerate(WITHOUT)]
+    on_six = 6.0 / (label_range[1] - label_range[0])
+    return np.stack([(full - scores) * on_six for scores in left], axis=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Calibrate as the command line says; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--dataset", type=Path, nargs="+", default=[], metavar="STORE")
+    parser.add_argument("--predictions", type=Path, nargs="+", default=[], metavar="CSV")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--force", action="store_true", help="write over an existing file")
+    asked = parser.parse_args(arguments)
+    try:
+        fitted = _run(asked)
+    except DashfusionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(_said(fitted))
+    return 0
+
+
+def _run(asked: argparse.Namespace) -> Calibration:
+    if asked.output.exists() and not asked.force:
+        raise ConfigError(f"{asked.output}: exists; give another name or --force")
+    names = [folder.name for folder in asked.dataset]
+    if len(set(names)) < len(names):
+        raise DataError(f"{', '.join(names)}: two stores have one name; rename one")
+    return calibrate(
+        asked.checkpoint,
+        asked.output,
+        stores={folder.name: Store(folder) for folder in asked.dataset},
+        predictions=asked.predictions,
+        device=pick_device(asked.device),
+    )
+
+
+def _said(fitted: Calibration) -> str:
+    """The calibration as plain lines."""
+    lines = [f"score {name}: {x.slope:.3f} * score {x.offset:+.3f} (n {x.n})"
+             for name, x in fitted.lines.items()]  # fmt: skip
+    for kind, widths in (("utterance", fitted.widths), ("file", fitted.overall)):
+        lines += [f"{kind} {name}: +- {width.half:.3f} (n {width.n})"
+                  for name, width in widths.items()]  # fmt: skip
+    grouping, doubt = fitted.grouping, fitted.thresholds
+    lines += [
+        f"short: up to {grouping.short_words} words; weak: up to {grouping.weak:.2f}",
+        f"reasons: confidence below {doubt.low_confidence:g}, shorter than {doubt.short_s:g} s, "
+        f"pulls of {doubt.disagreement:g}",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""The parts of a calibration, fitted on held-out scores: pure functions of arrays.
+
+Source: split conformal prediction (Vovk et al. 2005; Lei et al. 2018). Lines, groups and the rules
+for the thresholds are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from dashfusion_models.calibration import (
+    ALL,
+    LEVEL,
+    MINIMUM,
+    Grouping,
+    Line,
+    Width,
+    clip,
+    size_class,
+)
+from dashfusion_training.held_out import Predictions
+
+__all__ = [
+    "WholeFile",
+    "conformal_half_width",
+    "crossfitted",
+    "disagreement_above",
+    "fit_grouping",
+    "fit_line",
+    "fit_lines",
+    "fit_overall",
+    "fit_widths",
+    "like_in_use",
+    "rise_below",
+    "whole_files",
+]
+
+PRIOR = 20  # a line weighs as many utterances that need no straightening
+FOLDS = 5
+RISE = 1.15  # times the error above a threshold is a noticeable error below it
+NOISE = 2.0
+EACH_SIDE = 20  # utterances, at least, of a threshold
+CONFIDENCES = tuple(k / 20 for k in range(1, 20))
+SECONDS = tuple(k / 4 for k in range(1, 21))
+FALSE_ALARMS = 0.1
+LEAST_DISAGREEMENT = 0.1  # on [-3, 3]: pulls below it are too small to speak of
+
+Numbers = Float[np.ndarray, " n"]
+
+
+def conformal_half_width(residuals: Numbers, level: float = LEVEL) -> float | None:
+    """The ceil((n + 1) * level)-th smallest absolute residual; None where n is too small for it.
+
+    An interval of that half-width holds the next label with at least the chance `level`, whatever
+    the distribution, where it is exchangeable with these.
+    """
+    n = len(residuals)
+    rank = math.ceil((n + 1) * level - 1e-9)  # 35 * 0.8 is 28.000000000000004
+    return float(np.sort(np.abs(residuals))[rank - 1]) if 1 <= rank <= n else None
+
+
+def fit_line(raw: Numbers, label: Numbers) -> Line:
+    """Least squares of the label on the score, mixed with the line that changes nothing.
+
+    The fitted line weighs n / (n + PRIOR). A slope below 0 is 0, around the mean label: such a
+    score says nothing, and turning it around would say that it does.
+    """
+    n = len(raw)
+    if n < 2 or np.ptp(raw) == 0:
+        return Line(n=n)
+    spread = raw - raw.mean()
+    slope = max(0.0, float((spread * label).sum() / (spread**2).sum()))
+    offset = float(label.mean() - slope * raw.mean())
+    weight = n / (n + PRIOR)
+    return Line(slope=weight * slope + 1 - weight, offset=weight * offset, n=n)
+
+
+def like_in_use(found: Predictions, minimum: int = MINIMUM) -> Bool[np.ndarray, " n"]:
+    """True for the scores that are like those of a user's files.
+
+    Of a combination that has at least `minimum` recognised texts, given texts are left out: a
+    recogniser errs, and a network that reads its errors does worse.
+    """
+    present = np.array(found.present, np.str_)
+    keep = np.ones(len(found), np.bool_)
+    for name in set(found.present):
+        of_it = present == name
+        if int(found.recognised[of_it].sum()) >= minimum:
+            keep &= ~of_it | found.recognised
+    return keep
+
+
+def fit_lines(found: Predictions) -> dict[str, Line]:
+    """A line for each combination that occurs."""
+    present = np.array(found.present, np.str_)
+    return {
+        name: fit_line(found.raw[present == name], found.label[present == name])
+        for name in sorted(set(found.present))
+    }
+
+
+def crossfitted(found: Predictions, label_range: tuple[float, float]) -> Numbers:
+    """Straightened, clipped scores, each by lines that never saw its video (its sample).
+
+    Residuals of the lines' own data would be too small.
+    """
+    who = [video or name for video, name in zip(found.video, found.id, strict=True)]
+    fold = np.array([crc32(name.encode()) % FOLDS for name in who], np.int64)
+    score = np.zeros(len(found))
+    for k in range(FOLDS):
+        lines = fit_lines(found.rows(fold != k))
+        for row in np.flatnonzero(fold == k):
+            line = lines.get(found.present[row], Line())
+            score[row] = clip(line.at(float(found.raw[row])), label_range)
+    return score
+
+
+def fit_grouping(found: Predictions, score: Numbers, label_range: tuple[float, float]) -> Grouping:
+    """Borders that halve what is there: the median number of words, the median strength."""
+    middle = sum(label_range) / 2
+    known = found.words[np.isfinite(found.words)]
+    return Grouping(
+        short_words=int(np.median(known)) if len(known) else 0,
+        weak=float(np.median(np.abs(score - middle))),
+        middle=middle,
+    )
+
+
+def fit_widths(
+    found: Predictions, score: Numbers, grouping: Grouping, level: float = LEVEL
+) -> dict[str, Width]:
+    """The half-width of every group that is large enough for the level (four, for 80 %)."""
+    members: dict[str, list[int]] = {}
+    for row, (words, name) in enumerate(zip(found.n_words(), found.present, strict=True)):
+        for group in grouping.chain(float(score[row]), name, words):
+            members.setdefault(group, []).append(row)
+    residuals = found.label - score
+    return _widths({name: residuals[rows] for name, rows in members.items()}, level)
+
+
+@dataclass(frozen=True)
+class WholeFile:
+    """The means over a video's utterances, weighted by duration, and how many there are."""
+
+    score: float
+    label: float
+    n_segments: int
+
+
+def whole_files(found: Predictions, score: Numbers) -> list[WholeFile]:
+    """The videos of two or more utterances; each utterance counts once, from all that it has.
+
+    The weights are equal in a video where a duration is unknown or 0.
+    """
+    videos: dict[str, list[int]] = {}
+    for row in np.flatnonzero(found.fullest()):
+        if found.video[row]:
+            videos.setdefault(found.video[row], []).append(int(row))
+    files = []
+    for rows in videos.values():
+        weights = found.duration_s[rows]
+        if not (weights > 0).all():
+            weights = np.ones(len(rows))
+        if len(rows) > 1:
+            of_score, of_label = (
+                np.average(x[rows], weights=weights) for x in (score, found.label)
+            )
+            files.append(WholeFile(float(of_score), float(of_label), len(rows)))
+    return files
+
+
+def fit_overall(files: Sequence[WholeFile], level: float = LEVEL) -> dict[str, Width]:
+    """The half-widths for whole files, by how many utterances they have, and for all of them."""
+    members: dict[str, list[float]] = {}
+    for file in files:
+        for name in (size_class(file.n_segments), ALL):
+            members.setdefault(name, []).append(file.label - file.score)
+    return _widths({name: np.array(some) for name, some in members.items()}, level)
+
+
+def rise_below(
+    values: Numbers, residuals: Numbers, candidates: Sequence[float], minimum: int = MINIMUM
+) -> float | None:
+    """The smallest threshold below which the mean |residual| is RISE times that above, or more.
+
+    The difference is more than NOISE of its standard errors, and at least EACH_SIDE values lie on
+    either side: else chance alone would raise one in three. None where there is no such threshold,
+    or fewer than `minimum` values are known (not NaN).
+    """
+    known = np.isfinite(values)
+    if known.sum() < minimum:
+        return None
+    error, values = np.abs(residuals[known]), values[known]
+    for threshold in candidates:
+        below = values < threshold
+        if min(below.sum(), (~below).sum()) < EACH_SIDE:
+            continue
+        bad, good = error[below], error[~below]
+        noise = math.sqrt(bad.var(ddof=1) / len(bad) + good.var(ddof=1) / len(good))
+        rise = float(bad.mean() - good.mean())
+        if rise >= (RISE - 1) * good.mean() and rise > NOISE * noise:
+            return threshold
+    return None
+
+
+def disagreement_above(
+    pulls: Float[np.ndarray, "k modalities"], minimum: int = MINIMUM
+) -> float | None:
+    """The smallest threshold, in hundredths, that at most FALSE_ALARMS of agreeing samples reach.
+
+    `pulls` are contributions on [-3, 3]. A sample reaches what its strongest pull up and its
+    strongest pull down both reach. None where there are fewer than `minimum` samples.
+    """
+    n = len(pulls)
+    if n < minimum:
+        return None
+    reached = np.sort(np.minimum(pulls.max(axis=1), -pulls.min(axis=1)))[::-1]
+    first_spared = float(reached[math.floor(FALSE_ALARMS * n)])
+    return max(LEAST_DISAGREEMENT, (math.floor(first_spared * 100 + 1e-9) + 1) / 100)
+
+
+def _widths(residuals: Mapping[str, Numbers], level: float) -> dict[str, Width]:
+    halves = {name: conformal_half_width(some, level) for name, some in residuals.items()}
+    return {
+        name: Width(half=half, n=len(residuals[name]))
+        for name, half in sorted(halves.items())
+        if half is not None
+    }
