@@ -41,7 +41,11 @@ _FRAMES: tuple[Modality, ...] = ("audio", "vision")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What is known of a sample beside its frames. `label` is a number or the name of a class."""
+    """What is known of a sample beside its frames. `label` is a number or the name of a class.
+
+    `language` and `confidence` (mean probability of the words) are known where the text was
+    recognised, `duration_s` where there was a file; None or empty where not.
+    """
 
     id: str
     label: float | str
@@ -54,6 +58,8 @@ class Row:
     video_id: str = ""
     clip_id: str = ""
     language: str = ""
+    confidence: float | None = None
+    duration_s: float | None = None
 
 
 class StoreWriter:

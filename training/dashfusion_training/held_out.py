@@ -113,7 +113,7 @@ def predictions_of(
     """Score every sample from every combination of the modalities that it has.
 
     A text counts as recognised where the store knows its language: extraction notes that only of
-    speech. A store says nothing of confidence and duration.
+    speech.
     """
     checkpoint.network.to(device)
     here = [frozenset(m for m in checkpoint.modalities if s.has(m)) for s in samples]
@@ -244,8 +244,8 @@ def _of_sample(sample: Sample, kept: tuple[Modality, ...], raw: float) -> dict[s
         "present": "+".join(kept),
         "words": float(count_words(row.text or "")) if has_text else math.nan,
         "video": f"{sample.source}/{row.video_id}" if row.video_id else "",
-        "confidence": math.nan,
-        "duration_s": math.nan,
+        "confidence": math.nan if row.confidence is None else row.confidence,
+        "duration_s": math.nan if row.duration_s is None else row.duration_s,
         "recognised": has_text and bool(row.language),
     }
 

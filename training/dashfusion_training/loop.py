@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ class Splits:
     """What is trained on, and, per source, what the best checkpoint is chosen by."""
 
     train: Dataset
-    valid: dict[str, Dataset]
+    valid: Mapping[str, Dataset]
 
 
 def fit(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dashfusion_models.engines import Engines
@@ -126,10 +126,16 @@ def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features, tup
     extraction = extract(row.file, request, engines, lambda progress: None)
     if not extraction.extracted:
         raise MediaError(f"{row.file}: nothing of {', '.join(sorted(row.modalities))} found in it")
-    features = extraction.extracted[0].features
+    found = extraction.extracted[0]
     spoken = extraction.transcript.language if extraction.transcript else None
-    stored = _stored(row, features, extraction.media.sha256, spoken.code if spoken else "")
-    return stored, features, extraction.warnings
+    stored = replace(
+        _stored(row, found.features),
+        sha256=extraction.media.sha256,
+        language=spoken.code if spoken else "",
+        confidence=found.utterance.confidence if spoken else None,
+        duration_s=found.utterance.duration_s,
+    )
+    return stored, found.features, extraction.warnings
 
 
 def _given(text: str | None) -> Transcript | None:
@@ -140,7 +146,7 @@ def _given(text: str | None) -> Transcript | None:
     return Transcript((phrase,), None, None, None, times_estimated=True)
 
 
-def _stored(row: ManifestRow, features: Features, sha256: str = "", language: str = "") -> Row:
+def _stored(row: ManifestRow, features: Features) -> Row:
     return Row(
         id=row.id,
         label=row.label,
@@ -148,11 +154,9 @@ def _stored(row: ManifestRow, features: Features, sha256: str = "", language: st
         text=features.text,
         audio=features.audio is not None,
         vision=features.vision is not None,
-        sha256=sha256,
         person=row.person,
         video_id=row.video_id,
         clip_id=row.clip_id,
-        language=language,
     )
 
 

@@ -1,0 +1,131 @@
+"""dashfusion-mini on people whom it never met: cross-validation that leaves whole videos out.
+
+    python -m dashfusion_training.mini.crossval --start FILE --stores FOLDER --output FOLDER
+        [--preset mini] [--set KEY=VALUE ...] [--folds 4] [--seed 1111]
+
+Trains once a fold and writes the scores of those left out, from every combination of modalities,
+to OUTPUT/seed-N/fold-K/WAY.csv; a fold that is there is not trained again. The MOSI clips are
+scored in four ways (WAYS): with official or recognised words, with or without what was said
+before; the Javanese clips in one. `summary` makes the tables of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
+from dashfusion_models.store import Store
+from dashfusion_training.build import encoder_facts, new_checkpoint
+from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
+from dashfusion_training.datasets import Sample, load_dataset
+from dashfusion_training.files import write_whole
+from dashfusion_training.held_out import COLUMNS, Predictions, predictions_of
+from dashfusion_training.loop import fit
+from dashfusion_training.mini.folds import Fold, folds_of
+from dashfusion_training.processes import ALONE
+from dashfusion_training.run import Run
+from dashfusion_training.sources import feature_specs
+
+__all__ = ["SOURCES", "WAYS", "cross_validate", "main", "write_predictions"]
+
+SOURCES = ("mosi_clips", "mosi_text", "mosei_text", "ravdess", "javanese", "faces")
+HEARD = "mosi_recognised"  # made by `recognised`
+CPU = torch.device("cpu")
+# Way of scoring the MOSI clips -> (recognised words, with what was said before).
+WAYS: Mapping[str, tuple[bool, bool]] = {
+    "official": (False, True),
+    "official-alone": (False, False),
+    "recognised": (True, True),
+    "recognised-alone": (True, False),
+}
+
+
+def cross_validate(
+    stores: Mapping[str, Store], heard: Store, config: TrainConfig, output: Path, *, folds: int
+) -> None:
+    """Train each fold that is not there yet and write the scores of those left out.
+
+    Raises:
+        DataError: labels or splits that cannot be used.
+        TrainingError: the loss is no longer a number, or a folder cannot be written.
+        WeightsError: the text encoder is missing.
+    """
+    spoken = {s.row.id: s for s in load_dataset({HEARD: heard}, "train", config)}
+    for number, fold in enumerate(folds_of(stores, config, folds=folds), start=1):
+        folder = output / f"seed-{config.seed}" / f"fold-{number}"
+        if (folder / "javanese.csv").exists():
+            continue
+        checkpoint = _trained(stores, fold, config, folder / "run")
+        shutil.rmtree(folder / "run" / "last", ignore_errors=True)
+        for way, samples in _ways(fold, spoken).items():
+            write_predictions(predictions_of(checkpoint, samples, device=CPU), folder / way)
+        acted = predictions_of(checkpoint, fold.left_out["javanese"], device=CPU)
+        write_predictions(acted, folder / "javanese")
+
+
+def write_predictions(found: Predictions, path: Path) -> None:
+    """Write scores as `held_out.read_predictions` reads them, to `path` with the ending .csv."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for row in zip(
+        found.id, found.label, found.raw, found.present, found.words, found.video,
+        found.confidence, found.duration_s, strict=True,
+    ):  # fmt: skip
+        table.writerow("" if value != value else value for value in row)  # NaN: unknown
+    write_whole(path.with_suffix(".csv"), text.getvalue())
+
+
+def _trained(
+    stores: Mapping[str, Store], fold: Fold, config: TrainConfig, folder: Path
+) -> Checkpoint:
+    """Train on one fold; the network of the last epoch comes back."""
+    encoder, _ = encoder_facts(config.text_encoder, offline=True)
+    audio, vision = feature_specs(stores, ("text", "audio", "vision"))
+    checkpoint = new_checkpoint(config, encoder, fold.splits.train, audio=audio, vision=vision)
+    shutil.rmtree(folder, ignore_errors=True)
+    run = Run(folder, config, resume=False)
+    fit(checkpoint, fold.splits, config, run, device=CPU, team=ALONE)
+    run.close()
+    return load_checkpoint(run.best)
+
+
+def _ways(fold: Fold, spoken: Mapping[str, Sample]) -> dict[str, list[Sample]]:
+    """The clips that were left out, in each way; one in which no words were heard is kept."""
+    found = {}
+    for way, (recognised, context) in WAYS.items():
+        samples = fold.left_out["mosi_clips"]
+        if recognised:
+            samples = [spoken[s.row.id] for s in samples]
+        found[way] = samples if context else [replace(s, context=None) for s in samples]
+    return found
+
+
+def main() -> None:
+    """Run the folds of one seed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    for name in ("start", "stores", "output"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--preset", default="mini")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=1111)
+    asked = parser.parse_args()
+    config = with_settings(
+        read_preset(asked.preset), dict(setting.split("=", 1) for setting in asked.set)
+    )
+    config = changed(config, {"start": str(asked.start), "seed": asked.seed})
+    stores = {name: Store(asked.stores / name) for name in SOURCES}
+    cross_validate(stores, Store(asked.stores / HEARD), config, asked.output, folds=asked.folds)
+
+
+if __name__ == "__main__":
+    main()
