@@ -1,9 +1,15 @@
-"""Normalisation and padding of features."""
+"""Normalisation and padding of features; the words and what was said before them."""
+
+from pathlib import Path
 
 import numpy as np
+import pytest
+from tokenizers import Tokenizer
 
-from dashfusion_models.collate import Normalisation
-from dashfusion_models.records import FeatureSequence
+from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
+from dashfusion_models.network.sequence import Tokens
+from dashfusion_models.records import Features, FeatureSequence
+from tests.training.tiny import WORDS, write_tiny_encoder
 
 
 def test_ready_features_stay_as_they_are_but_for_what_is_not_finite() -> None:
@@ -31,3 +37,36 @@ def test_a_broken_value_is_bounded() -> None:
     measured = Normalisation(mean=np.zeros(1, np.float32), std=np.full(1, 0.1, np.float32))
     wild = FeatureSequence(values=np.full((1, 1), 1e9, np.float32), real=np.ones(1, np.bool_))
     assert float(measured(wild)[0, 0]) == 6.0
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Tokenizer:
+    write_tiny_encoder(tmp_path)
+    return load_tokenizer((tmp_path / "tokenizer.json").read_text("utf-8"))
+
+
+def collator(tokenizer: Tokenizer, context_tokens: int) -> Collator:
+    plain = Normalisation.identity(2)
+    return Collator(tokenizer, plain, plain, context_tokens=context_tokens)
+
+
+def test_what_was_said_last_is_the_context(tokenizer: Tokenizer) -> None:
+    said = [
+        Features("the film", None, None, context="bad poor fair good superb"),
+        Features("good", None, None, context="the film"),
+        Features("bad", None, None),
+        Features(None, None, None, context="good"),
+    ]
+    text = collator(tokenizer, 3)(said).text
+    assert isinstance(text, Tokens) and text.before is not None
+    names = [
+        [WORDS[i] for i in row[real].tolist()]
+        for row, real in zip(text.before.ids, text.before.real, strict=True)
+    ]
+    assert names == [["fair", "good", "superb", "[SEP]"], ["the", "film", "[SEP]"], [], []]
+    assert [WORDS[i] for i in text.ids[0].tolist()] == ["[CLS]", "the", "film", "[SEP]"]
+
+
+def test_a_network_without_context_is_told_none(tokenizer: Tokenizer) -> None:
+    text = collator(tokenizer, 0)([Features("good", None, None, context="bad")]).text
+    assert isinstance(text, Tokens) and text.before is None

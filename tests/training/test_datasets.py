@@ -17,7 +17,12 @@ from dashfusion_training.config import (
     read_preset,
     with_settings,
 )
-from dashfusion_training.datasets import count_batches, epoch_batches, load_dataset
+from dashfusion_training.datasets import (
+    contexts,
+    count_batches,
+    epoch_batches,
+    load_dataset,
+)
 from tests.training.tiny import AUDIO, VISION, planted_sample
 
 
@@ -47,6 +52,74 @@ def test_every_sample_as_often_as_configured(planted_store: Store, texts: Store)
     seen = Counter(b.features[row].text for b in batches for row in b.anchors)
     assert all(seen[row.text] == 3 for row in texts.rows)
     assert sum(seen.values()) == 240 + 3 * 40
+
+
+def test_a_part_of_a_source_is_drawn_anew_each_epoch(planted_store: Store, texts: Store) -> None:
+    config = TrainConfig(batch_size=16, repeat={"texts": 1.25, "planted": 0.5})
+    samples = load_dataset({"planted": planted_store, "texts": texts}, "train", config)
+
+    def seen(epoch: int) -> Counter[str | None]:
+        lessons = list(epoch_batches(samples, config, epoch))
+        assert len(lessons) == count_batches(samples, config) == -(-(120 + 50) // 16)
+        return Counter(
+            samples[0].row.text if f.text is None else f.text
+            for lesson in lessons
+            for f in (lesson.features[i] for i in lesson.anchors)
+        )
+
+    first = seen(1)
+    of_texts = {row.text: first[row.text] for row in texts.rows}
+    assert sum(of_texts.values()) == 50
+    assert set(of_texts.values()) == {1, 2}
+    assert first != seen(2)
+
+
+def said_before(order: list[tuple[str, str, str | None]]) -> list[str | None]:
+    rows = [
+        Row(id=str(k), label=0.0, split="train", text=text, audio=False, vision=False,
+            video_id=video, clip_id=clip)
+        for k, (video, clip, text) in enumerate(order)
+    ]  # fmt: skip
+    return contexts(rows)
+
+
+def test_context_is_what_was_said_before_in_the_same_video() -> None:
+    found = said_before(
+        [
+            ("a", "10", "ten"),
+            ("a", "2", "two"),
+            ("b", "1", "other"),
+            ("a", "1", "one"),
+            ("a", "3", None),  # nothing was said here
+            ("", "1", "no video"),
+            ("", "2", "no video either"),
+        ]
+    )
+    assert found == ["one two", "one", None, None, None, None, None]
+
+
+def test_names_of_clips_come_after_numbers_and_in_their_order() -> None:
+    assert said_before([("a", "b", "B"), ("a", "a", "A"), ("a", "7", "7")]) == ["7 A", "7", None]
+
+
+def test_words_reach_the_network_as_configured(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "said", audio=AUDIO, vision=VISION) as writer:
+        for k, text in enumerate(("Good, the FILM.", "It's bad!")):
+            row = Row(id=str(k), label=0.0, split="train", text=text, audio=False, vision=False,
+                      video_id="v", clip_id=str(k))  # fmt: skip
+            writer.add(row, Features(text=text, audio=None, vision=None))
+
+    def read(**settings: object) -> list[tuple[str | None, str | None]]:
+        config = dataclasses.replace(TrainConfig(batch_size=2), **settings)
+        samples = load_dataset({"said": Store(tmp_path / "said")}, "train", config)
+        (lesson,) = epoch_batches(samples, config, 1)
+        return [(f.text, f.context) for f in lesson.features]
+
+    assert read() == [("Good, the FILM.", None), ("It's bad!", "Good, the FILM.")]
+    assert read(context_dropout=1.0)[1] == ("It's bad!", None)
+    assert read(bare_text=1.0) == [("good the film", None), ("it's bad", "good the film")]
+    disturbed = [read(misheard=1.0, seed=seed)[0][0] for seed in range(6)]
+    assert any(text != "Good, the FILM." for text in disturbed)
 
 
 def test_an_epoch_is_the_same_again_and_the_next_one_is_not(planted_store: Store) -> None:

@@ -124,6 +124,10 @@ def start_facts(config: TrainConfig) -> dict[str, str]:
         CheckpointError: there is no such file.
     """
     if not config.start:
+        if not config.train_text:
+            raise ConfigError(
+                "train_text: is false without a start; add --set start=CHECKPOINT, or train it"
+            )
         return {}
     if not Path(config.start).is_file():
         raise CheckpointError(f"{config.start}: no such checkpoint to start from; name another")

@@ -139,8 +139,6 @@ class TrainConfig:
         for key in SHARES:
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1]")
-        if not self.train_text and not self.start:
-            raise ConfigError("train_text: is false without a start; name a checkpoint as start")
         for key, value in self.to_dict().items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"{key}: is {value}; give a finite number")

@@ -51,8 +51,8 @@ def misheard(
     """The text with a share of its words disturbed: swapped, dropped, repeated, joined, split.
 
     On average exactly `share` of the words, in [0, 1], are disturbed. A word is swapped for one
-    that is written alike, taken from the text itself and from `vocabulary` (lower case); it keeps its
-    capitals and the punctuation around it. At least one word always stays. Words that are disturbed
+    that is written alike, taken from the text itself and from `vocabulary` (lower case); it keeps
+    its capitals and the punctuation around it. At least one word always stays. Words that are disturbed
     come back one space apart; a text of which no word is drawn comes back as it is.
 
     Raises:

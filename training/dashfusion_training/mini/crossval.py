@@ -1,7 +1,7 @@
 """dashfusion-mini on people whom it never met: cross-validation that leaves whole videos out.
 
     python -m dashfusion_training.mini.crossval --start FILE --stores FOLDER --output FOLDER
-        [--preset mini] [--set KEY=VALUE ...] [--folds 4] [--seed 1111]
+        [--preset mini-fusion] [--set KEY=VALUE ...] [--folds 4] [--seed 1111]
 
 Trains once a fold and writes the scores of those left out, from every combination of modalities,
 to OUTPUT/seed-N/fold-K/WAY.csv; a fold that is there is not trained again. The MOSI clips are
@@ -114,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("start", "stores", "output"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--preset", default="mini")
+    parser.add_argument("--preset", default="mini-fusion")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1111)

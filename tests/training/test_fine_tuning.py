@@ -1,0 +1,199 @@
+"""Rates by layer, clipping, running means, and trainings that go on from a checkpoint."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dashfusion_models.errors import CheckpointError, ConfigError
+from dashfusion_models.store import Store
+from dashfusion_training.build import new_checkpoint, start_facts
+from dashfusion_training.config import TrainConfig, changed
+from dashfusion_training.datasets import Lesson, epoch_batches, load_dataset
+from dashfusion_training.encoded_texts import EncodedTexts
+from dashfusion_training.step import Step
+from tests.training.tiny import AUDIO, VISION
+
+CPU = torch.device("cpu")
+
+
+def built(config: TrainConfig, store: Store, encoder: Path) -> Checkpoint:
+    samples = load_dataset({"small": store}, "train", config)
+    return new_checkpoint(config, encoder, samples, audio=AUDIO, vision=VISION)
+
+
+def lessons_of(config: TrainConfig, store: Store) -> list[Lesson]:
+    samples = load_dataset({"small": store}, "train", config)
+    return list(epoch_batches(samples, config, 1))
+
+
+@pytest.fixture
+def make(tiny_encoder: Path, small_store: Store) -> Callable[[TrainConfig], Checkpoint]:
+    return partial(built, store=small_store, encoder=tiny_encoder)
+
+
+def test_layers_nearer_to_the_words_learn_more_slowly(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint]
+) -> None:
+    config = changed(tiny_config, {"text_learning_rate": 1e-4, "text_layer_decay": 0.5,
+                                   "warmup_epochs": 0.0})  # fmt: skip
+    checkpoint = make(config)
+    step = Step(checkpoint, config, batches=5, device=CPU)
+    rates = {
+        id(p): group["initial_lr"]
+        for group in step._optimizer.param_groups
+        for p in group["params"]
+    }
+    named = dict(checkpoint.network.named_parameters())
+    wanted = {
+        "text_encoder.bert.encoder.layer.1.output.dense.weight": 1e-4,
+        "text_encoder.bert.encoder.layer.0.output.dense.weight": 0.5e-4,
+        "text_encoder.bert.embeddings.word_embeddings.weight": 0.25e-4,
+        "head.0.weight": config.learning_rate,
+    }
+    assert {name: rates[id(named[name])] for name in wanted} == pytest.approx(wanted)
+
+
+def test_gradients_are_clipped_together(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], small_store: Store
+) -> None:
+    config = changed(tiny_config, {"clip_norm": 1e-3})
+    checkpoint = make(config)
+    Step(checkpoint, config, batches=5, device=CPU)(lessons_of(config, small_store)[0])
+    gradients = [p.grad for p in checkpoint.network.parameters() if p.grad is not None]
+    norm = torch.stack([g.norm() for g in gradients]).norm()
+    assert float(norm) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_huber_loss_is_torchs_own(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], small_store: Store
+) -> None:
+    config = changed(
+        tiny_config,
+        {"loss": "huber", "huber_delta": 0.2, "encoder_dropout": 0.0, "position_dropout": 0.0,
+         "attention_dropout": 0.0},
+    )  # fmt: skip
+    checkpoint = make(config)
+    for module in checkpoint.network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    lesson = lessons_of(config, small_store)[0]
+    batch = checkpoint.collate([lesson.features[i] for i in lesson.anchors])
+    expected = F.huber_loss(checkpoint.network(batch), torch.from_numpy(lesson.labels), delta=0.2)
+    step = Step(checkpoint, config, batches=5, device=CPU)
+    assert step(lesson) == pytest.approx(float(expected.detach()), abs=1e-5)
+
+
+def test_the_running_mean_is_what_is_kept(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], small_store: Store
+) -> None:
+    config = changed(tiny_config, {"average": 0.9})
+    checkpoint = make(config)
+    step = Step(checkpoint, config, batches=5, device=CPU)
+    weight, expected = checkpoint.network.head[0].weight, None
+    for count, lesson in enumerate(lessons_of(config, small_store)[:4]):
+        step(lesson)
+        now = weight.detach().clone()
+        share = min(0.9, (1 + count) / (10 + count))
+        expected = now if expected is None else share * expected + (1 - share) * now
+    assert expected is not None
+    torch.testing.assert_close(step.learned.head[0].weight, expected)
+    assert not torch.equal(step.learned.head[0].weight, weight)
+    # and it is what goes on after an interruption
+    again = Step(make(config), config, batches=5, device=CPU)
+    again.restore(step.state())
+    torch.testing.assert_close(again.learned.head[0].weight, expected)
+    # without one, the network itself is kept
+    plain = Step(checkpoint, tiny_config, batches=5, device=CPU)
+    assert plain.learned is checkpoint.network
+
+
+@pytest.fixture
+def words_only(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], tmp_path: Path
+) -> Path:
+    config = changed(tiny_config, {"modalities": ["text"], "seed": 5})
+    trained = dataclasses.replace(make(config), training={"config": config.to_dict()})
+    with torch.no_grad():
+        for weight in trained.network.parameters():
+            weight.add_(0.01)
+    save_checkpoint(trained, tmp_path / "words.safetensors")
+    return tmp_path / "words.safetensors"
+
+
+def test_training_goes_on_from_what_was_trained(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], words_only: Path
+) -> None:
+    config = changed(tiny_config, {"start": str(words_only)})
+    fresh, going_on = make(tiny_config), make(config)
+    start = load_checkpoint(words_only).network.state_dict()
+    for name, weight in going_on.network.state_dict().items():
+        never_trained = name.startswith(("audio_encoder.", "vision_encoder."))
+        wanted = fresh.network.state_dict()[name] if never_trained else start[name]
+        assert torch.equal(weight, wanted), name
+    assert set(start_facts(config)) == {"sha256"}
+    assert start_facts(tiny_config) == {}
+
+
+def test_a_start_that_does_not_fit_is_refused(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], words_only: Path
+) -> None:
+    with pytest.raises(ConfigError, match="another shape"):
+        make(changed(tiny_config, {"start": str(words_only), "fusion_layers": 1, "bottleneck": 4}))
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        start_facts(changed(tiny_config, {"start": "nowhere.safetensors"}))
+    with pytest.raises(ConfigError, match="--set start=CHECKPOINT"):
+        start_facts(changed(tiny_config, {"train_text": False}))
+
+
+def test_a_text_encoder_that_is_left_stays_and_is_asked_once(
+    tiny_config: TrainConfig,
+    make: Callable[[TrainConfig], Checkpoint],
+    words_only: Path,
+    small_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = changed(tiny_config, {"start": str(words_only), "train_text": False,
+                                   "context_tokens": 4})  # fmt: skip
+    checkpoint = make(config)
+    before = {k: v.clone() for k, v in checkpoint.network.state_dict().items()}
+    step = Step(checkpoint, config, batches=5, device=CPU)
+    asked: list[int] = []
+    forward = checkpoint.network.text_encoder.forward
+
+    def counted(tokens: object) -> object:
+        asked.append(len(tokens.ids))  # type: ignore[attr-defined]
+        return forward(tokens)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint.network.text_encoder, "forward", counted)
+    for _ in range(2):
+        for lesson in lessons_of(config, small_store):
+            step(lesson)
+    texts = {row.text for row in small_store.rows if row.split == "train"}
+    assert sum(asked) == len(texts)
+    for name, weight in checkpoint.network.state_dict().items():
+        same = torch.equal(weight, before[name])
+        assert same or not name.startswith("text_encoder."), name
+    assert not torch.equal(checkpoint.network.head[0].weight, before["head.0.weight"])
+
+
+def test_encoded_texts_are_what_the_encoder_says(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], small_store: Store
+) -> None:
+    checkpoint = make(tiny_config)
+    features = [small_store[i] for i in (0, 3, 3, 7)]
+    features[1] = dataclasses.replace(features[1], text=None)
+    network = checkpoint.network.eval()
+    with torch.inference_mode():
+        plain = network(checkpoint.collate(features))
+        batch = checkpoint.collate(features)
+        remembered = EncodedTexts(network, checkpoint.collate)
+        for _ in range(2):
+            encoded = dataclasses.replace(batch, text=remembered(features))
+            np.testing.assert_allclose(network(encoded), plain, atol=1e-5)
