@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.network.sequence import Batch
+from dashfusion_models.network.sequence import Sequence as Encoded
 from dashfusion_models.records import MODALITIES, Features, Modality, Streams
 
-__all__ = ["Scored", "score"]
+__all__ = ["Scored", "score", "score_encoded"]
 
 BATCH = 4  # utterances scored together: more need memory, and hardly less time
 
@@ -38,26 +41,36 @@ def score(
     return scored
 
 
-def _score_batch(checkpoint: Checkpoint, batch: Batch) -> Iterator[Scored]:
-    network, (low, high) = checkpoint.network, checkpoint.label_range
+def _score_batch(checkpoint: Checkpoint, batch: Batch) -> list[Scored]:
     with torch.inference_mode():
-        encoded = network.encode(batch)
+        encoded = checkpoint.network.encode(batch)
+    return score_encoded(checkpoint, encoded, batch.present)
 
-        def without(*gone: Modality) -> list[float]:
-            present = batch.without(*gone).present
-            scores = network.fuse(network.align(encoded, present))
-            clipped: list[float] = scores.float().clamp(low, high).tolist()
-            return clipped
 
+def score_encoded(
+    checkpoint: Checkpoint, encoded: Streams[Encoded], present: Streams[Bool[Tensor, " b"]]
+) -> list[Scored]:
+    """Score what the encoders of `checkpoint.network` gave; the fusion runs four times."""
+    network, (low, high) = checkpoint.network, checkpoint.label_range
+
+    def without(*gone: Modality) -> list[float]:
+        absent = {m: torch.zeros_like(present[m]) for m in gone}
+        scores = network.fuse(network.align(encoded, replace(present, **absent)))
+        clipped: list[float] = scores.float().clamp(low, high).tolist()
+        return clipped
+
+    with torch.inference_mode():
         full = without()
         left_out = {m: without(m) for m in MODALITIES}
-    for row, value in enumerate(full):
-        yield Scored(
+    return [
+        Scored(
             score=value,
             contributions=Streams(
                 **{
-                    m: value - left_out[m][row] if bool(batch.present[m][row]) else None
+                    m: value - left_out[m][row] if bool(present[m][row]) else None
                     for m in MODALITIES
                 }
             ),
         )
+        for row, value in enumerate(full)
+    ]
