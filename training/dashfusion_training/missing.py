@@ -40,6 +40,7 @@ __all__ = [
     "MissingRow",
     "Protocol",
     "evaluate_missing",
+    "subset_cases",
     "with_steps_lost",
 ]
 
@@ -124,7 +125,9 @@ def evaluate_missing(
     loaded = load_checkpoint(checkpoint)
     loaded.network.to(device)
     kept = modalities_of(loaded, checkpoint)
-    cases = _random_cases() if protocol == "random" else _subset_cases(kept)
+    cases: Sequence[tuple[Case, Change]] = (
+        _random_cases() if protocol == "random" else subset_cases(kept)
+    )
     tasks = open_tasks(loaded, checkpoint, stores, split=split, modalities=kept, classes=classes)
     for task in tasks:
         predicted = predict_each(
@@ -187,7 +190,7 @@ def _random_cases() -> list[tuple[Case, Change]]:
     ]
 
 
-def _subset_cases(trained: tuple[Modality, ...]) -> list[tuple[Case, Change]]:
+def subset_cases(trained: tuple[Modality, ...]) -> list[tuple[tuple[Modality, ...], Change]]:
     """Every combination, fewest modalities first: seven of three."""
     subsets = [s for size in range(1, len(trained) + 1) for s in combinations(trained, size)]
     return [(subset, partial(_only, kept=subset)) for subset in subsets]

@@ -1,6 +1,7 @@
 """A network whose score is known on paper, and stores of texts, voices and faces for it."""
 
 import dataclasses
+from collections.abc import Mapping
 from collections.abc import Sequence as Several
 from pathlib import Path
 
@@ -57,8 +58,10 @@ class Sum(DashFusion):
         return self.align(self.encode(batch), batch.present)
 
 
-def checkpoint_of(encoder: Path, network: DashFusion) -> Checkpoint:
-    known = untrained(encoder, training={"config": {"classes": CLASSES}})
+def checkpoint_of(
+    encoder: Path, network: DashFusion, classes: Mapping[str, float] = CLASSES
+) -> Checkpoint:
+    known = untrained(encoder, training={"config": {"classes": classes}})
     return dataclasses.replace(known, network=network)
 
 

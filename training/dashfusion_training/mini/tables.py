@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["interval_text", "markdown", "number_text"]
+from dashfusion_training.mini.bench import Measured
+
+__all__ = ["interval_text", "markdown", "measured_table", "number_text"]
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -27,3 +29,26 @@ def interval_text(interval: tuple[float, float] | None) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+def measured_table(rows: Sequence[Measured]) -> str:
+    """Return a table of measured rows, with a column for each value that any row has."""
+    names = list(dict.fromkeys(name for row in rows for name in row.values))
+    return markdown(
+        ("", "source", "n", "of", *names),
+        [
+            (
+                row.what,
+                row.source,
+                f"{row.n:,}",
+                f"{row.over:,}",
+                *(
+                    number_text(row.values[name], row.intervals.get(name))
+                    if name in row.values
+                    else ""
+                    for name in names
+                ),
+            )
+            for row in rows
+        ],
+    )
