@@ -6,7 +6,7 @@ from dashfusion_models.analysis import Reason
 from dashfusion_models.calibration import Thresholds
 from dashfusion_models.records import Features, Streams, Utterance
 
-__all__ = ["reasons_of"]
+__all__ = ["disagree", "reasons_of"]
 
 DEFAULT = Thresholds()
 
@@ -20,12 +20,16 @@ def reasons_of(
     label_range: tuple[float, float],
     thresholds: Thresholds = DEFAULT,
 ) -> tuple[Reason, ...]:
+<<<<<<< HEAD
     """List the reasons that hold for one utterance, in the order of the contract.
 
     `thresholds` are those of the checkpoint's calibration, where it has one.
     """
     pulls = [pull for _, pull in contributions.items() if pull is not None]
     much = thresholds.disagreement * (label_range[1] - label_range[0]) / 6.0
+=======
+    """List the reasons that hold for one utterance, in the order of the contract."""
+>>>>>>> wt-figures
     silent = utterance.text is None and features.audio is None
     sure = utterance.confidence
     unsure = sure is not None and sure < thresholds.low_confidence
@@ -36,6 +40,13 @@ def reasons_of(
         "short": not silent and utterance.duration_s < thresholds.short_s,
         "unsupported_language": utterance.text is not None and not reads_language,
         "times_estimated": utterance.times_estimated,
-        "modalities_disagree": bool(pulls) and max(pulls) >= much and min(pulls) <= -much,
+        "modalities_disagree": disagree(contributions, label_range),
     }
     return tuple(reason for reason, holds in found.items() if holds)
+
+
+def disagree(contributions: Streams[float | None], label_range: tuple[float, float]) -> bool:
+    """Whether one modality pulls the score up and another down, each by much."""
+    pulls = [pull for _, pull in contributions.items() if pull is not None]
+    much = DISAGREEMENT * (label_range[1] - label_range[0]) / 6.0
+    return bool(pulls) and max(pulls) >= much and min(pulls) <= -much

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Iterator, Sequence
+=======
+from collections.abc import Sequence
+>>>>>>> wt-figures
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from dashfusion_models.calibration import clip, count_words
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.network.sequence import Batch
+from dashfusion_models.network.sequence import Sequence as Encoded
 from dashfusion_models.records import MODALITIES, Features, Modality, Streams
 
-__all__ = ["Scored", "score"]
+__all__ = ["Scored", "score", "score_encoded"]
 
 BATCH = 4  # utterances scored together: more need memory, and hardly less time
 
@@ -42,30 +49,63 @@ def score(
     return scored
 
 
+<<<<<<< HEAD
 def _score_batch(
     checkpoint: Checkpoint, batch: Batch, features: Sequence[Features]
 ) -> Iterator[Scored]:
     network = checkpoint.network
+=======
+def _score_batch(checkpoint: Checkpoint, batch: Batch) -> list[Scored]:
+>>>>>>> wt-figures
     with torch.inference_mode():
-        encoded = network.encode(batch)
+        encoded = checkpoint.network.encode(batch)
+    return score_encoded(checkpoint, encoded, batch.present)
 
+<<<<<<< HEAD
         def without(*gone: Modality) -> list[float]:
             scores = network.fuse(network.align(encoded, batch.without(*gone).present))
             return [
                 _final(checkpoint, raw, replace(one.present, **dict.fromkeys(gone, False)))
                 for raw, one in zip(scores.float().tolist(), features, strict=True)
             ]
+=======
+>>>>>>> wt-figures
 
+def score_encoded(
+    checkpoint: Checkpoint, encoded: Streams[Encoded], present: Streams[Bool[Tensor, " b"]]
+) -> list[Scored]:
+    """Score what the encoders of `checkpoint.network` gave; the fusion runs four times."""
+    network, (low, high) = checkpoint.network, checkpoint.label_range
+
+    def without(*gone: Modality) -> list[float]:
+        absent = {m: torch.zeros_like(present[m]) for m in gone}
+        scores = network.fuse(network.align(encoded, replace(present, **absent)))
+        clipped: list[float] = scores.float().clamp(low, high).tolist()
+        return clipped
+
+    with torch.inference_mode():
         full = without()
         left_out = {m: without(m) for m in MODALITIES}
+<<<<<<< HEAD
     for row, (value, one) in enumerate(zip(full, features, strict=True)):
         yield Scored(
             score=value,
             contributions=Streams(
                 **{m: value - left_out[m][row] if one.present[m] else None for m in MODALITIES}
+=======
+    return [
+        Scored(
+            score=value,
+            contributions=Streams(
+                **{
+                    m: value - left_out[m][row] if bool(present[m][row]) else None
+                    for m in MODALITIES
+                }
+>>>>>>> wt-figures
             ),
             interval=_interval(checkpoint, value, one),
         )
+<<<<<<< HEAD
 
 
 def _final(checkpoint: Checkpoint, raw: float, present: Streams[bool]) -> float:
@@ -82,3 +122,7 @@ def _interval(
         return None
     words = None if features.text is None else count_words(features.text)
     return checkpoint.calibration.interval_of(score, present=features.present, words=words)
+=======
+        for row, value in enumerate(full)
+    ]
+>>>>>>> wt-figures

@@ -22,6 +22,7 @@ from dashfusion_training.metrics import (
     correlation,
     error_metrics,
     mosi_metrics,
+    paired_bootstrap,
     sims_metrics,
     weighted_f1,
 )
@@ -134,6 +135,35 @@ def test_bootstrap_interval_covers_and_widens_with_fewer_groups() -> None:
     )
     assert again is not None
     assert again[1] - again[0] > 2 * (alone[1] - alone[0])
+
+
+def test_paired_bootstrap_knows_that_both_saw_the_same_samples() -> None:
+    draw = np.random.default_rng(4)
+    label = draw.normal(size=300)
+    noise = draw.normal(size=300)
+    better, worse = label + 0.9 * noise, label + noise
+    who = [str(i // 3) for i in range(300)]
+    gain = paired_bootstrap(correlation, label, better, worse, who)
+    both = [bootstrap_interval(correlation, label, guess, who) for guess in (better, worse)]
+    assert gain is not None and both[0] is not None and both[1] is not None
+    true = correlation(label, better) - correlation(label, worse)  # type: ignore[operator]
+    assert 0 < gain[0] < true < gain[1]
+    assert both[0][0] < both[1][1]  # alone, the two intervals overlap
+    turned = paired_bootstrap(correlation, label, worse, better, who)
+    assert turned == pytest.approx((-gain[1], -gain[0]))
+
+
+def test_paired_bootstrap_by_hand() -> None:
+    """Two groups, whose errors are 1 and 3 less with `a`: the mean gain is 1, 2 or 3."""
+    label, b = np.zeros(2), np.array([4.0, 4.0])
+    a = np.array([3.0, 1.0])
+
+    def error(truth: np.ndarray, guess: np.ndarray) -> float:
+        return float(np.abs(truth - guess).mean())
+
+    assert paired_bootstrap(error, label, a, b, ["x", "y"]) == (-3.0, -1.0)
+    assert paired_bootstrap(error, label, b, b, ["x", "y"]) == (0.0, 0.0)
+    assert paired_bootstrap(lambda truth, guess: None, label, a, b, ["x", "y"]) is None
 
 
 EDGE = {edge: float(np.float32(edge)) for edge in (-0.7, -0.1, 0.1, 0.7)}

@@ -44,6 +44,7 @@ __all__ = [
     "predict",
     "report_of",
     "require_numbers",
+    "who_of",
 ]
 
 METRICS = {(-3.0, 3.0): mosi_metrics, (-1.0, 1.0): sims_metrics}
@@ -225,12 +226,17 @@ def _intervals(
 ) -> dict[str, tuple[float, float]]:
     """Bootstrap the correlation, and for classes the area under the curve, over who is sampled."""
     label = np.array([sample.label for sample in samples])
-    who = [s.row.person or s.row.video_id or s.row.id for s in samples]
+    who = who_of(samples)
     metrics: dict[str, Callable[..., float | None]] = {"corr": correlation}
     if any(isinstance(sample.row.label, str) for sample in samples):
         metrics["auc"] = lambda truth, guess: class_metrics(truth, guess)["auc"]
     found = {name: bootstrap_interval(f, label, predicted, who) for name, f in metrics.items()}
     return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def who_of(samples: Sequence[Sample]) -> list[str]:
+    """Whom each sample is of, which intervals are drawn over: person, else video, else itself."""
+    return [s.row.person or s.row.video_id or s.row.id for s in samples]
 
 
 def evaluate(

@@ -19,6 +19,7 @@ __all__ = [
     "correlation",
     "error_metrics",
     "mosi_metrics",
+    "paired_bootstrap",
     "sims_metrics",
     "weighted_f1",
 ]
@@ -101,13 +102,42 @@ def bootstrap_interval(
 
     None where the metric is not defined in most of the draws. Source: Efron, percentile bootstrap.
     """
+    return _drawn_anew(lambda drawn: metric(label[drawn], predicted[drawn]), who, draws)
+
+
+def paired_bootstrap(
+    metric: Callable[[Scores, Scores], float | None],
+    label: Scores,
+    a: Scores,
+    b: Scores,
+    who: Sequence[str],
+    *,
+    draws: int = 1000,
+) -> tuple[float, float] | None:
+    """The 95 % interval of the metric of `a` less that of `b`, both over the same drawn groups.
+
+    What makes a group hard or easy for both leaves the difference. None where it is not defined in
+    most of the draws. Source: Efron, percentile bootstrap of a difference of pairs.
+    """
+
+    def gain(drawn: Int[np.ndarray, " n"]) -> float | None:
+        of_a, of_b = metric(label[drawn], a[drawn]), metric(label[drawn], b[drawn])
+        return None if of_a is None or of_b is None else of_a - of_b
+
+    return _drawn_anew(gain, who, draws)
+
+
+def _drawn_anew(
+    value_of: Callable[[Int[np.ndarray, " n"]], float | None], who: Sequence[str], draws: int
+) -> tuple[float, float] | None:
+    """The 2.5th and 97.5th percentile of a value of samples, whose groups are drawn anew."""
     names, group = np.unique(np.asarray(who), return_inverse=True)
     members = [np.flatnonzero(group == g) for g in range(len(names))]
     generator = np.random.default_rng(0)
     values = []
     for _ in range(draws):
         drawn = np.concatenate([members[g] for g in generator.integers(0, len(names), len(names))])
-        value = metric(label[drawn], predicted[drawn])
+        value = value_of(drawn)
         values += [] if value is None else [value]
     if len(values) < draws / 2:
         return None

@@ -52,8 +52,8 @@ def misheard(
 
     On average exactly `share` of the words, in [0, 1], are disturbed. A word is swapped for one
     that is written alike, taken from the text itself and from `vocabulary` (lower case); it keeps
-    its capitals and the punctuation around it. At least one word always stays. Words that are disturbed
-    come back one space apart; a text of which no word is drawn comes back as it is.
+    its capitals and the punctuation around it. At least one word always stays. Words that are
+    disturbed come back one space apart; a text of which no word is drawn comes back as it is.
 
     Raises:
         ConfigError: `share` is outside [0, 1].
