@@ -22,7 +22,6 @@ from dashfusion_models.analysis import (
     Segment,
     label_of,
 )
-from dashfusion_models.calibration import Thresholds
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
 from dashfusion_models.device import pick_device
 from dashfusion_models.engines import Engines
@@ -168,7 +167,6 @@ class Analyzer:
 
     def _segment(self, extracted: Extracted, scored: Scored, *, reads_language: bool) -> Segment:
         utterance, label_range = extracted.utterance, self._checkpoint.label_range
-        calibration = self._checkpoint.calibration
         return Segment(
             start_s=utterance.start_s,
             end_s=utterance.end_s,
@@ -187,7 +185,7 @@ class Analyzer:
                 scored.contributions,
                 reads_language=reads_language,
                 label_range=label_range,
-                thresholds=calibration.thresholds if calibration else Thresholds(),
+                thresholds=self._checkpoint.thresholds,
             ),
         )
 

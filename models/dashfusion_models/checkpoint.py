@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from dashfusion_models.calibration import Calibration
+from dashfusion_models.calibration import Calibration, Thresholds
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError
@@ -63,6 +63,11 @@ class Checkpoint:
                 f"{self.name}: has labels in {self.label_range}, its calibration in "
                 f"{self.calibration.label_range}; calibrate it again"
             )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """When a score deserves less trust: as calibrated, else the defaults."""
+        return self.calibration.thresholds if self.calibration else Thresholds()
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

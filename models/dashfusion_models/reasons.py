@@ -20,16 +20,10 @@ def reasons_of(
     label_range: tuple[float, float],
     thresholds: Thresholds = DEFAULT,
 ) -> tuple[Reason, ...]:
-<<<<<<< HEAD
     """List the reasons that hold for one utterance, in the order of the contract.
 
     `thresholds` are those of the checkpoint's calibration, where it has one.
     """
-    pulls = [pull for _, pull in contributions.items() if pull is not None]
-    much = thresholds.disagreement * (label_range[1] - label_range[0]) / 6.0
-=======
-    """List the reasons that hold for one utterance, in the order of the contract."""
->>>>>>> wt-figures
     silent = utterance.text is None and features.audio is None
     sure = utterance.confidence
     unsure = sure is not None and sure < thresholds.low_confidence
@@ -40,13 +34,17 @@ def reasons_of(
         "short": not silent and utterance.duration_s < thresholds.short_s,
         "unsupported_language": utterance.text is not None and not reads_language,
         "times_estimated": utterance.times_estimated,
-        "modalities_disagree": disagree(contributions, label_range),
+        "modalities_disagree": disagree(contributions, label_range, thresholds.disagreement),
     }
     return tuple(reason for reason, holds in found.items() if holds)
 
 
-def disagree(contributions: Streams[float | None], label_range: tuple[float, float]) -> bool:
-    """Whether one modality pulls the score up and another down, each by much."""
+def disagree(
+    contributions: Streams[float | None],
+    label_range: tuple[float, float],
+    least: float = DEFAULT.disagreement,
+) -> bool:
+    """Whether one modality pulls the score up and another down, each by `least` on [-3, 3]."""
     pulls = [pull for _, pull in contributions.items() if pull is not None]
-    much = DISAGREEMENT * (label_range[1] - label_range[0]) / 6.0
+    much = least * (label_range[1] - label_range[0]) / 6.0
     return bool(pulls) and max(pulls) >= much and min(pulls) <= -much

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Iterator, Sequence
-=======
 from collections.abc import Sequence
->>>>>>> wt-figures
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,11 +11,10 @@ from torch import Tensor
 
 from dashfusion_models.calibration import clip, count_words
 from dashfusion_models.checkpoint import Checkpoint
-from dashfusion_models.network.sequence import Batch
 from dashfusion_models.network.sequence import Sequence as Encoded
 from dashfusion_models.records import MODALITIES, Features, Modality, Streams
 
-__all__ = ["Scored", "score", "score_encoded"]
+__all__ = ["Scored", "final_score", "score", "score_encoded"]
 
 BATCH = 4  # utterances scored together: more need memory, and hardly less time
 
@@ -45,70 +40,52 @@ def score(
     for start in range(0, len(features), BATCH):
         some = features[start : start + BATCH]
         batch = checkpoint.collate(some).to(device)
-        scored += _score_batch(checkpoint, batch, some)
+        with torch.inference_mode():
+            encoded = checkpoint.network.encode(batch)
+        words = [None if f.text is None else count_words(f.text) for f in some]
+        scored += score_encoded(checkpoint, encoded, batch.present, words=words)
     return scored
 
 
-<<<<<<< HEAD
-def _score_batch(
-    checkpoint: Checkpoint, batch: Batch, features: Sequence[Features]
-) -> Iterator[Scored]:
-    network = checkpoint.network
-=======
-def _score_batch(checkpoint: Checkpoint, batch: Batch) -> list[Scored]:
->>>>>>> wt-figures
-    with torch.inference_mode():
-        encoded = checkpoint.network.encode(batch)
-    return score_encoded(checkpoint, encoded, batch.present)
-
-<<<<<<< HEAD
-        def without(*gone: Modality) -> list[float]:
-            scores = network.fuse(network.align(encoded, batch.without(*gone).present))
-            return [
-                _final(checkpoint, raw, replace(one.present, **dict.fromkeys(gone, False)))
-                for raw, one in zip(scores.float().tolist(), features, strict=True)
-            ]
-=======
->>>>>>> wt-figures
-
 def score_encoded(
-    checkpoint: Checkpoint, encoded: Streams[Encoded], present: Streams[Bool[Tensor, " b"]]
+    checkpoint: Checkpoint,
+    encoded: Streams[Encoded],
+    present: Streams[Bool[Tensor, " b"]],
+    *,
+    words: Sequence[int | None],
 ) -> list[Scored]:
-    """Score what the encoders of `checkpoint.network` gave; the fusion runs four times."""
-    network, (low, high) = checkpoint.network, checkpoint.label_range
+    """Score what the encoders of `checkpoint.network` gave; the fusion runs four times.
+
+    `words` is the number of words of each utterance, None where it has no text.
+    """
+    network = checkpoint.network
+    rows = list(zip(*(here.tolist() for _, here in present.items()), strict=True))
+    here = [Streams(text=t, audio=a, vision=v) for t, a, v in rows]
 
     def without(*gone: Modality) -> list[float]:
         absent = {m: torch.zeros_like(present[m]) for m in gone}
-        scores = network.fuse(network.align(encoded, replace(present, **absent)))
-        clipped: list[float] = scores.float().clamp(low, high).tolist()
-        return clipped
+        raw: Tensor = network.fuse(network.align(encoded, replace(present, **absent))).float()
+        return [
+            final_score(checkpoint, value, replace(one, **dict.fromkeys(gone, False)))
+            for value, one in zip(raw.tolist(), here, strict=True)
+        ]
 
     with torch.inference_mode():
         full = without()
         left_out = {m: without(m) for m in MODALITIES}
-<<<<<<< HEAD
-    for row, (value, one) in enumerate(zip(full, features, strict=True)):
-        yield Scored(
-            score=value,
-            contributions=Streams(
-                **{m: value - left_out[m][row] if one.present[m] else None for m in MODALITIES}
-=======
     return [
         Scored(
             score=value,
             contributions=Streams(
-                **{
-                    m: value - left_out[m][row] if bool(present[m][row]) else None
-                    for m in MODALITIES
-                }
->>>>>>> wt-figures
+                **{m: value - left_out[m][row] if one[m] else None for m in MODALITIES}
             ),
-            interval=_interval(checkpoint, value, one),
+            interval=_interval(checkpoint, value, one, words[row]),
         )
-<<<<<<< HEAD
+        for row, (value, one) in enumerate(zip(full, here, strict=True))
+    ]
 
 
-def _final(checkpoint: Checkpoint, raw: float, present: Streams[bool]) -> float:
+def final_score(checkpoint: Checkpoint, raw: float, present: Streams[bool]) -> float:
     """The score that is shown for what the network says of `present`."""
     if checkpoint.calibration is None:
         return clip(raw, checkpoint.label_range)
@@ -116,13 +93,8 @@ def _final(checkpoint: Checkpoint, raw: float, present: Streams[bool]) -> float:
 
 
 def _interval(
-    checkpoint: Checkpoint, score: float, features: Features
+    checkpoint: Checkpoint, score: float, present: Streams[bool], words: int | None
 ) -> tuple[float, float] | None:
     if checkpoint.calibration is None:
         return None
-    words = None if features.text is None else count_words(features.text)
-    return checkpoint.calibration.interval_of(score, present=features.present, words=words)
-=======
-        for row, value in enumerate(full)
-    ]
->>>>>>> wt-figures
+    return checkpoint.calibration.interval_of(score, present=present, words=words)

@@ -190,13 +190,7 @@ def _random_cases() -> list[tuple[Case, Change]]:
     ]
 
 
-<<<<<<< HEAD
-def subset_cases(
-    trained: tuple[Modality, ...],
-) -> list[tuple[tuple[Modality, ...], Change]]:
-=======
 def subset_cases(trained: tuple[Modality, ...]) -> list[tuple[tuple[Modality, ...], Change]]:
->>>>>>> wt-figures
     """Every combination, fewest modalities first: seven of three."""
     subsets = [s for size in range(1, len(trained) + 1) for s in combinations(trained, size)]
     return [(subset, partial(_only, kept=subset)) for subset in subsets]

@@ -107,8 +107,9 @@ def _serve(model: Path, *, video: bool, source: BinaryIO, sink: BinaryIO) -> Non
     while True:
         kind, body = read(source)
         if kind == RESET:
-            finder.close()
-            finder = FaceFinder(model, video=video)
+            if video:  # stills stand alone: their finder remembers nothing
+                finder.close()
+                finder = FaceFinder(model, video=video)
             continue
         seconds, pixels, full, near = _unpack_look(body)
         faces = finder.find(pixels, seconds)

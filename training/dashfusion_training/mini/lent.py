@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch.nn.utils.rnn import pad_sequence
 
+from dashfusion_models.calibration import count_words
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.network.sequence import Sequence as Encoded
 from dashfusion_models.reasons import disagree
 from dashfusion_models.records import Modality, Progress, Streams
-from dashfusion_models.score import Scored, score_encoded
+from dashfusion_models.score import Scored, final_score, score_encoded
 from dashfusion_training.datasets import Sample
 from dashfusion_training.mini.pairs import KINDS, Kind, Pair
 from dashfusion_training.predict import in_batches, scoring
@@ -47,7 +48,8 @@ def score_lent(
 
     They are those of `dashfusion_models.score.score`, at a fraction of its time.
     """
-    n, (low, high) = len(texts), checkpoint.label_range
+    n, least = len(texts), checkpoint.thresholds.disagreement
+    only_text = Streams(text=True, audio=False, vision=False)
     alone = np.zeros(n)
     lent = {kind: Lent(np.full(n, np.nan), np.zeros(n, np.bool_)) for kind in KINDS}
     network, done = checkpoint.network, 0
@@ -58,15 +60,18 @@ def score_lent(
             here = batch.to(device)
             encoded = network.encode(here)
             scores = network.fuse(network.align(encoded, here.present))
-            alone[chunk] = scores.float().clamp(low, high).cpu().numpy()
+            alone[chunk] = [
+                final_score(checkpoint, raw, only_text) for raw in scores.float().tolist()
+            ]
+            words = [count_words(texts[i].row.text or "") for i in chunk]
             for kind in KINDS:
                 given = [(k, p) for k, i in enumerate(chunk) if (p := pairs[kind][i]) is not None]
                 if given:
-                    found = _score_pairs(checkpoint, encoded.text, heard, seen, given)
+                    found = _score_pairs(checkpoint, encoded.text, words, heard, seen, given)
                     places = [chunk[k] for k, _ in given]
                     lent[kind].scores[places] = [one.score for one in found]
                     lent[kind].disagree[places] = [
-                        disagree(one.contributions, checkpoint.label_range) for one in found
+                        disagree(one.contributions, checkpoint.label_range, least) for one in found
                     ]
             done += len(chunk)
             report(Progress("compose", done, n, "samples"))
@@ -76,6 +81,7 @@ def score_lent(
 def _score_pairs(
     checkpoint: Checkpoint,
     texts: Encoded,
+    words: Sequence[int],
     heard: Sequence[Encoded],
     seen: Sequence[Encoded],
     given: Sequence[tuple[int, Pair]],
@@ -89,7 +95,7 @@ def _score_pairs(
     )
     all_there = torch.ones(len(given), dtype=torch.bool, device=rows.device)
     present = Streams(text=all_there, audio=all_there, vision=all_there)
-    return score_encoded(checkpoint, encoded, present)
+    return score_encoded(checkpoint, encoded, present, words=[words[k] for k, _ in given])
 
 
 def _encoded(
