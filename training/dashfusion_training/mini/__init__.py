@@ -1,5 +1,7 @@
-"""The figures of dashfusion-mini's model card: what is measured, and on whom.
+"""dashfusion-mini: how it is made and what its model card says; each module is a command.
 
-Each module is a command, `python -m dashfusion_training.mini.NAME`: `composed` (voices and faces
-lent to texts), `figures` (all other tables), `extremes` (what it finds most positive and negative).
+`recipe` (the manifests), `recognised` (clips with the words that were heard), `folds`, `crossval`,
+`summary` (people left out), `composed` with `pairs` and `lent` (voices and faces lent to texts),
+`figures` with `bench`, `tables`, `timing` (all other tables), `extremes` (what it finds most
+positive and negative). Run one with `python -m dashfusion_training.mini.NAME`.
 """

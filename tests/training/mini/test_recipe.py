@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dashfusion_training.recipe import FINAL_VIDEOS, write_manifests
+from dashfusion_training.mini.recipe import FINAL_VIDEOS, write_manifests
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs the shared data sets")
 
