@@ -90,6 +90,18 @@ def test_a_window_of_the_file_is_heard_in_the_time_of_the_file(
     np.testing.assert_allclose(states.heard[0], _samples(1.5, 3.0), atol=1e-6)
 
 
+def test_each_utterance_knows_what_was_said_before_it(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _extract(clip, _States(), monkeypatch).extracted
+    assert [e.features.text for e in found] == ["words.", "words."]
+    assert [e.features.context for e in found] == [None, "words."]
+    (whole,) = _extract(clip, _States(), monkeypatch, whole=True).extracted
+    assert whole.features.context is None
+    without = _extract(clip, _States(), monkeypatch, modalities=frozenset({"audio"})).extracted
+    assert {e.features.context for e in without} == {None}
+
+
 @pytest.mark.parametrize("modalities", [{"text"}, {"text", "vision"}])
 def test_without_audio_no_states_are_made(
     clip: Path, monkeypatch: pytest.MonkeyPatch, modalities: set[Modality]

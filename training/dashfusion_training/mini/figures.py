@@ -3,7 +3,7 @@
     python -m dashfusion_training.mini.figures --checkpoint FILE --stores FOLDER
         [--manifests FOLDER] [--json] [--output FOLDER]
 
-The stores are named as the manifests of `mini/recipe.py`; what is missing is left out and named. All is
+The stores are named as the manifests of `recipe`; what is missing is left out and named. All is
 measured on test splits. Intervals are 95 % bootstrap intervals over speakers, persons or videos.
 """
 

@@ -1,7 +1,9 @@
 """The manifests of dashfusion-mini, written from a folder of data sets.
 
-`python -m dashfusion_training.mini.recipe --data DATA --output MANIFESTS` writes one CSV a source. Paths
-in them are relative to DATA, which `train` and `extract` take as `--media-root`.
+    python -m dashfusion_training.mini.recipe --data DATA --output MANIFESTS
+
+writes one CSV a source. Paths in them are relative to DATA, which `train` and `extract` take as
+`--media-root`.
 
 Who is kept out of training is decided here and nowhere else: by speaker, by person, by video.
 """
