@@ -25,3 +25,15 @@ def test_noise_and_hidden_steps_have_the_size_that_was_asked_for() -> None:
     assert changed.vision.real.any(dim=1).all()
     assert not (changed.vision.real & ~batch.vision.real).any()
     torch.testing.assert_close(changed.text.ids, batch.text.ids)
+
+
+def test_a_shift_moves_all_steps_of_a_sample_alike() -> None:
+    batch = random_batch(text=[3, 3], audio=[20, 4], vision=[6, 9])
+    torch.manual_seed(0)
+    moved = augmented(batch, noise=0.0, drop=0.0, shift=0.5)
+    change = (moved.audio.values - batch.audio.values)[0, :20]
+    assert change.std(dim=0).max() < 1e-6
+    assert 0.1 < float(change[0].std()) < 1.5
+    other = (moved.audio.values - batch.audio.values)[1, :4]
+    assert not torch.allclose(change[0], other[0])
+    assert not moved.audio.values[1, 4:].any()

@@ -42,7 +42,7 @@ SHARES = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed", "clip_norm",
-    "context_tokens",
+    "context_tokens", "frame_shift",
 )  # fmt: skip
 
 # Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
@@ -117,6 +117,7 @@ class TrainConfig:
     bare_text: float = 0.0  # chance that a text is read without punctuation
     misheard: float = 0.0  # share of the words that a visit hears wrongly
     frame_noise: float = 0.0  # added to audio and vision, in their standard deviations
+    frame_shift: float = 0.0  # the same for all steps of a visit
     frame_drop: float = 0.0  # share of audio and vision steps that a visit hides
     half_weights: bool = False  # store best.safetensors in 16 bits
     name: str = "dashfusion"

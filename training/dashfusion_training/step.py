@@ -127,7 +127,9 @@ class Step:
         batch = self._collate(lesson.features)
         if self._frozen is not None:
             batch = replace(batch, text=self._frozen(lesson.features))
-        batch = augmented(batch, noise=config.frame_noise, drop=config.frame_drop)
+        batch = augmented(
+            batch, noise=config.frame_noise, drop=config.frame_drop, shift=config.frame_shift
+        )
         six = lesson.companions
         drawn = np.full((len(lesson.anchors), 6), -1) if six is None else six
         rows = torch.from_numpy(drawn).to(device)
