@@ -22,8 +22,8 @@ def augmented(batch: Batch, *, noise: float, drop: float, shift: float = 0.0) ->
 
     `noise` is the deviation of what is added to every value, `shift` of what is added to a feature
     in all steps of a sample alike, as another person or microphone would; `drop` is the share of
-    steps that are hidden, never all. Random numbers come from torch's generator, which every step of a
-    training seeds anew.
+    steps that are hidden, never all. Random numbers come from torch's generator, which every step
+    of a training seeds anew.
     """
     if not (noise or drop or shift):
         return batch
