@@ -169,7 +169,8 @@ def _row(
     video, clip, text = cell("video_id"), cell("clip_id"), cell("text") or None
     named = f"{video}/{clip}.mp4" if official else cell("file")
     modalities = _modalities(cell("modalities"), where)
-    takes_media = not text_only and bool(named) and modalities != {"text"}
+    # Words that are given need no media; words that are wanted alone are recognised.
+    takes_media = not text_only and bool(named) and (modalities != {"text"} or text is None)
     file = _file(named, root, where) if takes_media else None
     if file is None and text is None:
         fact = "has no text, and its media are not opened" if named else "has neither file nor text"

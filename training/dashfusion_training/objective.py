@@ -18,7 +18,7 @@ from dashfusion_models.records import MODALITIES, Modality, Streams
 
 __all__ = ["Companions", "Compared", "ContrastiveConfig", "Objective", "contrastive_loss"]
 
-FEWEST_TOKENS = 256  # of the texts that are aligned together
+FEWEST_TOKENS = 512  # of all streams of the samples that are aligned together
 AUTHORS_ENTRIES = 22  # entries that the code averages; 12 of them are constant zero
 
 
@@ -122,8 +122,15 @@ class Objective(nn.Module):
         return loss + self.config.weight * contrastive_loss(compared, companions, self.config)
 
     def _groups(self, batch: Batch) -> list[Int[Tensor, " _k"]]:
-        """Samples with texts of like length, whose alignment is computed together."""
-        lengths = batch.text.real.sum(dim=1)
+        """Samples of like length, whose alignment and fusion are computed together.
+
+        All three streams count: a long voice beside a short one is padding too.
+        """
+        streams = (getattr(batch, m) for m in MODALITIES)
+        here = (batch.present[m] for m in MODALITIES)
+        lengths = torch.stack(
+            [stream.real.sum(dim=1) * there for stream, there in zip(streams, here, strict=True)]
+        ).sum(dim=0)
         groups = length_groups(lengths.cpu().numpy(), fewest=FEWEST_TOKENS)
         return [torch.from_numpy(group).to(lengths.device) for group in groups]
 

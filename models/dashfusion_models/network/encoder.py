@@ -50,7 +50,10 @@ class FrameEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, frames: Sequence) -> Sequence:
-        """Encode `b` sequences of frames; the result is one token longer, its [CLS] is real.
+        """Encode `b` sequences of frames; [CLS], which is real, comes first.
+
+        Steps in which nothing was observed are left out, for nothing reads them; the others keep
+        their positions. So the result is one token longer than the most real steps of a sequence.
 
         Raises:
             ConfigError: a sequence is longer than the positions that were learned.
@@ -58,20 +61,27 @@ class FrameEncoder(nn.Module):
         t = frames.values.shape[1]
         if t > self.steps:
             raise ConfigError(f"frames: {t} steps; this network reads at most {self.steps}")
-        lengths = _lengths(frames.real)
+        frames, steps = _observed(frames)
+        t = frames.values.shape[1]
+        lengths = np.asarray(frames.real.sum(dim=1).cpu().numpy())
         groups = length_groups(lengths, fewest=FEWEST_STEPS)
         if len(groups) == 1:
-            return self._encode(frames)
+            return self._encode(frames, steps)
         # Like lengths together: padding costs attention its square.
-        parts = [self._encode(frames.rows(_to(group, frames))).values for group in groups]
+        parts = []
+        for group in groups:
+            rows = frames.rows(_to(group, frames))
+            own = steps[_to(group, frames), : rows.values.shape[1]]
+            parts.append(self._encode(rows, own).values)
         longer = [F.pad(part, (0, 0, 0, t + 1 - part.shape[1])) for part in parts]
         place = _to(np.argsort(np.concatenate(groups)), frames)
         return Sequence(values=torch.cat(longer)[place], real=_with_cls(frames.real))
 
-    def _encode(self, frames: Sequence) -> Sequence:
-        b, t, _ = frames.values.shape
-        cls = self.cls.expand(b, 1, -1)
-        x = torch.cat([cls, self.map(frames.values)], dim=1) + self.positions[: t + 1]
+    def _encode(self, frames: Sequence, steps: Int[Tensor, "b t"]) -> Sequence:
+        """Encode frames of which each says which step of its sequence it is."""
+        cls = (self.cls + self.positions[0]).expand(len(frames.real), 1, -1)
+        placed = self.map(frames.values) + self.positions[1:][steps]
+        x = torch.cat([cls, placed], dim=1)
         tokens = Sequence(values=self.dropout(x), real=_with_cls(frames.real))
         for layer in self.layers:
             tokens = layer(tokens)
@@ -83,10 +93,14 @@ def _to(index: Int64[np.ndarray, " n"], frames: Sequence) -> Int[Tensor, " n"]:
     return torch.from_numpy(index).to(frames.values.device)
 
 
-def _lengths(real: Bool[Tensor, "b t"]) -> Int[np.ndarray, " b"]:
-    """Steps of each sequence up to its last real one."""
-    place = torch.arange(1, real.shape[1] + 1, device=real.device)
-    return np.asarray((real * place).amax(dim=1).cpu().numpy())
+def _observed(frames: Sequence) -> tuple[Sequence, Int[Tensor, "b t"]]:
+    """The real steps of each sequence, moved together, and which step each of them was."""
+    real = frames.real
+    most = max(1, int(real.sum(dim=1).max())) if len(real) else 1
+    steps = torch.argsort(real.logical_not(), dim=1, stable=True)[:, :most]
+    index = steps[..., None].expand(-1, -1, frames.values.shape[2])
+    moved = Sequence(values=frames.values.gather(1, index), real=real.gather(1, steps))
+    return moved, steps
 
 
 def _with_cls(real: Bool[Tensor, "b t"]) -> Bool[Tensor, "b t1"]:
