@@ -11,12 +11,11 @@ import torch
 from jaxtyping import Float32
 from tokenizers import Tokenizer
 
-from dashfusion_models.network.sequence import Batch, Sequence, Tokens
+from dashfusion_models.network.sequence import MAX_WORD_PIECES, Batch, Sequence, Tokens
 from dashfusion_models.records import Features, FeatureSequence, Streams
 
 __all__ = ["MAX_WORD_PIECES", "Collator", "Normalisation", "load_tokenizer"]
 
-MAX_WORD_PIECES = 128
 LARGEST_DEVIATION = 6.0  # standard deviations; a broken frame must not rule an utterance
 
 

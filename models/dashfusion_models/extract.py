@@ -31,6 +31,7 @@ from dashfusion_models.records import (
     Transcript,
     Utterance,
 )
+from dashfusion_models.said import said_before
 from dashfusion_models.segment import SegmentRule, silent_stretches, utterances
 from dashfusion_models.segment.spans import equal, merged
 
@@ -187,13 +188,11 @@ def _cut(
 
 def _with_context(extracted: list[Extracted]) -> list[Extracted]:
     """Tell each utterance what was said before it in the file."""
-    said: list[str] = []
-    told = []
-    for one in extracted:
-        text = one.features.text
-        told.append(replace(one, features=replace(one.features, context=" ".join(said) or None)))
-        said += [text] if text else []
-    return told
+    said = said_before(one.features.text for one in extracted)
+    return [
+        replace(one, features=replace(one.features, context=context))
+        for one, context in zip(extracted, said, strict=True)
+    ]
 
 
 def _voice(utterance: Utterance, observed: _Observed, engines: Engines) -> FeatureSequence | None:

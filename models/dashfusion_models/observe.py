@@ -178,7 +178,7 @@ class Observation:
             speech = self._engines.voice_activity()(sound.samples)
         voice: Future[VoiceFrames] | None = None
         if "audio" in wanted.modalities:
-            voice = pool.submit(self._describe_voice, sound)
+            voice = pool.submit(self._describe_voice, sound, spoken=bool(speech))
         transcript = self._transcribe(sound, speech) if "text" in wanted.modalities else None
         return Heard(
             tuple(_later(span, sound.start_s) for span in speech),
@@ -188,8 +188,10 @@ class Observation:
             sound.start_s,
         )
 
-    def _describe_voice(self, sound: Sound) -> VoiceFrames:
+    def _describe_voice(self, sound: Sound, *, spoken: bool) -> VoiceFrames:
         with self.stage("audio"):
+            if spoken:
+                self._engines.voice_states()  # loaded while words are recognised, not after it
             frames = self._engines.audio.frames(sound.samples)
             seconds = len(frames) / FRAMES_PER_SECOND
             self._report(Progress("audio", seconds, seconds))

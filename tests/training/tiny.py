@@ -36,7 +36,7 @@ def write_tiny_encoder(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=128,
+        max_position_embeddings=160,
     )
     torch.manual_seed(0)
     model = BertModel(config)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError, WeightsError
@@ -79,7 +79,9 @@ def new_checkpoint(
     _load_pretrained(network, encoder)
     collate = _collator(tokenizer, samples, config, audio=audio, vision=vision)
     if config.start:
-        collate = _go_on(network, collate, load_checkpoint(Path(config.start)))
+        start = load_checkpoint(Path(config.start))
+        _require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
+        collate = _go_on(network, collate, start)
     return Checkpoint(
         name=config.name,
         network=network,
@@ -90,6 +92,37 @@ def new_checkpoint(
         languages=config.languages,
         license=config.license,
     )
+
+
+def _require_alike(
+    start: Checkpoint,
+    config: TrainConfig,
+    *,
+    tokenizer: str,
+    audio: FeatureSpec,
+    vision: FeatureSpec,
+) -> None:
+    """Refuse a start whose weights mean something else here.
+
+    Raises:
+        CheckpointError: it was made for other features, another scale or another vocabulary.
+    """
+    require_features(
+        start,
+        config.start,
+        audio=audio if "audio" in start.modalities else start.audio,
+        vision=vision if "vision" in start.modalities else start.vision,
+    )
+    if start.label_range != config.label_range:
+        low, high = start.label_range
+        raise CheckpointError(
+            f"{config.start}: scores from {low:g} to {high:g}; give --label-range {low:g} {high:g}"
+        )
+    words = load_tokenizer(tokenizer).get_vocab()
+    if start.collate.tokenizer.get_vocab() != words:
+        raise CheckpointError(
+            f"{config.start}: reads the words of another text encoder; give --text-encoder"
+        )
 
 
 def _go_on(network: DashFusion, collate: Collator, start: Checkpoint) -> Collator:

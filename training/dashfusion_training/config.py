@@ -160,6 +160,11 @@ class TrainConfig:
         for key in NOT_NEGATIVE:
             if getattr(self, key) < 0:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be 0 or above")
+        if self.misheard and not self.train_text:
+            raise ConfigError(
+                "misheard: each visit would be another text, and train_text = false remembers all; "
+                "set one of them back"
+            )
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise ConfigError(

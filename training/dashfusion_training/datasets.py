@@ -15,6 +15,7 @@ from jaxtyping import Float32, Int64
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import MODALITIES, Features, Modality
+from dashfusion_models.said import said_before
 from dashfusion_models.store import Row, Store
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.neighbours import POSITIVES, Neighbours, draw_companions
@@ -33,7 +34,6 @@ __all__ = [
 
 DRAWS_COMPANIONS, DRAWS_CONTENT = 1, 2  # keep the two streams of random numbers apart
 FRAMES: tuple[Modality, ...] = ("audio", "vision")
-CONTEXT_TEXTS = 12  # utterances before; more than any context of word pieces holds
 LETTERS_OF_A_PIECE = 5  # and the space after it
 MISHEARD_TEXTS = 0.5  # share of the visits that mishear anything
 POLAR = 0.5  # a label at least this far from 0 has a sign
@@ -114,10 +114,9 @@ def contexts(rows: Sequence[Row]) -> list[str | None]:
             videos.setdefault(row.video_id, []).append(place)
     found: list[str | None] = [None] * len(rows)
     for places in videos.values():
-        said: list[str] = []
-        for place in sorted(places, key=lambda i: _natural(rows[i].clip_id)):
-            found[place] = " ".join(said) or None
-            said = [*said, rows[place].text or ""][-CONTEXT_TEXTS:]
+        ordered = sorted(places, key=lambda i: _natural(rows[i].clip_id))
+        for place, said in zip(ordered, said_before(rows[i].text for i in ordered), strict=True):
+            found[place] = said
     return found
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dashfusion_models.checkpoint import load_checkpoint
-from dashfusion_models.network.sequence import Batch
+from dashfusion_models.network.sequence import Batch, Tokens
 from dashfusion_models.records import MODALITIES, Modality, Progress
 from dashfusion_models.store import Store
 from dashfusion_training.evaluate import (
@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 RATES = tuple(tenth / 10 for tenth in range(10))  # 0.0 to 0.9
+CONTEXT = 3  # its stream of random numbers, behind those of the three modalities
 MASK_SEEDS = (1111, 1112, 1113)
 
 Protocol = Literal["random", "subsets"]
@@ -173,12 +174,25 @@ def with_steps_lost(batch: Batch, ids: Sequence[str], *, rate: float, seed: int)
             real[row, draw.permutation(losable)[: round(rate * len(losable))]] = False
         return torch.from_numpy(real)
 
+    text = replace(batch.text, real=kept(0))
+    if isinstance(text, Tokens) and text.before is not None:
+        text = replace(text, before=_said_less(text.before, ids, rate=rate, seed=seed))
     return replace(
         batch,
-        text=replace(batch.text, real=kept(0)),
+        text=text,
         audio=replace(batch.audio, real=kept(1)),
         vision=replace(batch.vision, real=kept(2)),
     )
+
+
+def _said_less(before: Tokens, ids: Sequence[str], *, rate: float, seed: int) -> Tokens:
+    """Context loses its word pieces as the text does: it is a part of what was said."""
+    real = before.real.numpy().copy()
+    for row, name in enumerate(ids):
+        draw = np.random.default_rng([seed, round(10 * rate), crc32(name.encode()), CONTEXT])
+        losable = np.flatnonzero(real[row])[:-1]  # [SEP] stays
+        real[row, draw.permutation(losable)[: round(rate * len(losable))]] = False
+    return replace(before, real=torch.from_numpy(real))
 
 
 def _random_cases() -> list[tuple[Case, Change]]:

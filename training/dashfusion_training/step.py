@@ -52,6 +52,10 @@ class Step:
         self._network = checkpoint.network.to(device).train()
         self._collate = checkpoint.collate
         self._config, self._device, self._team = config, device, team
+        self._frozen = None
+        if not config.train_text:
+            self._network.text_encoder.requires_grad_(False)
+            self._frozen = EncodedTexts(self._network, checkpoint.collate)
         objective = Objective(
             self._network,
             _contrastive(config),
@@ -73,10 +77,6 @@ class Step:
             ),
         )
         self._average = _running_mean(self._network, config)
-        self._frozen = None
-        if not config.train_text:
-            self._network.text_encoder.requires_grad_(False)
-            self._frozen = EncodedTexts(self._network, checkpoint.collate)
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self._number = 0  # of the last step, over all epochs
 

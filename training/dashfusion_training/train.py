@@ -17,7 +17,7 @@ from dashfusion_models.store import Store
 from dashfusion_training.build import encoder_facts, new_checkpoint, start_facts
 from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.curves import write_curves, write_curves_of_seeds
-from dashfusion_training.datasets import Dataset, load_dataset
+from dashfusion_training.datasets import Dataset, contexts, load_dataset
 from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.loop import Splits, fit
 from dashfusion_training.processes import ALONE, Team
@@ -50,11 +50,15 @@ class Training:
 def train(training: Training) -> Path:
     """Train, or go on; return the best checkpoint.
 
+    Where no sample has a context, none is read: `analyze` must not tell the network what it never
+    learned from.
+
     Raises:
         DataError: labels or splits that cannot be used.
         TrainingError: the folder holds another training, or the loss is no longer a number.
         WeightsError: the text encoder is missing.
     """
+    training = _without_idle_context(training)
     data = _data(training.stores)
     trained = _train(training, data)
     if training.team.leads:
@@ -72,6 +76,7 @@ def train_seeds(training: Training, count: int) -> list[Path]:
     Raises:
         As `train`.
     """
+    training = _without_idle_context(training)
     data = _data(training.stores)
     runs: dict[int, Path] = {}
     trained: list[Trained] = []
@@ -122,6 +127,19 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
             team=team,
         )
     return Trained(config=config, at=at, test=_tested(training, run.best) if team.leads else {})
+
+
+def _without_idle_context(training: Training) -> Training:
+    """Read no context where the samples that train have none."""
+    trained = (
+        said
+        for store in training.stores.values()
+        for row, said in zip(store.rows, contexts(store.rows), strict=True)
+        if row.split == "train"
+    )
+    if not training.config.context_tokens or any(trained):
+        return training
+    return replace(training, config=changed(training.config, {"context_tokens": 0}))
 
 
 def _splits(training: Training) -> Splits:

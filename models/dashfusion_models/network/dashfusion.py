@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from dashfusion_models.errors import ConfigError
 from dashfusion_models.network.alignment import LearnedTokens, TemporalAlignment
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.encoder import FrameEncoder
@@ -61,8 +60,8 @@ class DashFusion(nn.Module):
             "encoder_dropout": config.encoder_dropout,
         }
         self.text_encoder = TextEncoder(config.text_encoder, width)
-        if config.context_tokens and not self.text_encoder.packs:
-            raise ConfigError("context_tokens: only a BERT reads context; set it to 0")
+        if config.context_tokens:
+            self.text_encoder.require_room(config.context_tokens)
         self.audio_encoder = FrameEncoder(config.audio_dims, steps=config.audio_steps, **frames)  # type: ignore[arg-type]
         self.vision_encoder = FrameEncoder(config.vision_dims, steps=config.vision_steps, **frames)  # type: ignore[arg-type]
         # An absent modality is learned tokens (ours): p for text, so that a bottleneck exists.

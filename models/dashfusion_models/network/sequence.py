@@ -10,7 +10,10 @@ from torch import Tensor
 
 from dashfusion_models.records import Modality, Streams
 
-__all__ = ["Batch", "Pieces", "Sequence", "Tokens", "masked_mean"]
+__all__ = ["MAX_WORD_PIECES", "Batch", "Pieces", "Sequence", "Tokens", "masked_mean"]
+
+
+MAX_WORD_PIECES = 128  # of a text, [CLS] and [SEP] counted
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.network.lengths import pack
-from dashfusion_models.network.sequence import Sequence, Tokens
+from dashfusion_models.network.sequence import MAX_WORD_PIECES, Sequence, Tokens
 
 __all__ = ["TextEncoder"]
 
@@ -50,6 +50,23 @@ class TextEncoder(nn.Module):
             nn.GELU(),
             nn.LayerNorm(width),
         )
+
+    def require_room(self, context_tokens: int) -> None:
+        """Refuse more context than the encoder can read behind a text.
+
+        Raises:
+            ConfigError: it is no BERT, knows no second text, or has too few positions.
+        """
+        shape = self.bert.config
+        fact = None
+        if not self.packs:
+            fact = "only a BERT reads context"
+        elif shape.type_vocab_size < 2:
+            fact = "this text encoder knows no second text"
+        elif (most := shape.max_position_embeddings - MAX_WORD_PIECES - 1) < context_tokens:
+            fact = f"this text encoder has room for {max(0, most)}"
+        if fact:
+            raise ConfigError(f"context_tokens: is {context_tokens}, but {fact}; set it lower or 0")
 
     def forward(self, tokens: Tokens) -> Sequence:
         """Encode `b` texts; the mask stays."""

@@ -92,7 +92,14 @@ def test_rows_take_their_own_context() -> None:
 
 def test_only_a_bert_reads_context() -> None:
     roberta = {**TINY_BERT, "model_type": "roberta", "max_position_embeddings": 140}
-    with pytest.raises(ConfigError, match="only a BERT reads context"):
-        DashFusion(tiny_config(text_encoder=roberta, context_tokens=8))
+    for encoder, tokens, fact in (
+        (roberta, 8, "only a BERT reads context"),
+        ({**TINY_BERT, "type_vocab_size": 1}, 8, "no second text"),
+        ({**TINY_BERT, "max_position_embeddings": 136}, 8, "has room for 7"),
+    ):
+        with pytest.raises(ConfigError, match=fact):
+            DashFusion(tiny_config(text_encoder=encoder, context_tokens=tokens))
+    DashFusion(tiny_config(text_encoder={**TINY_BERT, "max_position_embeddings": 137},
+                           context_tokens=8))  # fmt: skip
     with pytest.raises(ConfigError, match="context_tokens"):
         tiny_config(context_tokens=-1)

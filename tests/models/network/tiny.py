@@ -15,7 +15,7 @@ TINY_BERT = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "intermediate_size": 64,
-    "max_position_embeddings": 128,
+    "max_position_embeddings": 160,
 }
 
 

@@ -1,6 +1,8 @@
 """Cross-validation: nobody is scored by a network that met them, everybody is scored once."""
 
 import dataclasses
+import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -8,10 +10,11 @@ import numpy as np
 import pytest
 
 from dashfusion_models.checkpoint import save_checkpoint
+from dashfusion_models.errors import DataError, TrainingError
 from dashfusion_models.records import Features
 from dashfusion_models.store import Store, StoreWriter
 from dashfusion_training.build import new_checkpoint
-from dashfusion_training.config import TrainConfig, changed
+from dashfusion_training.config import TrainConfig, changed, from_dict
 from dashfusion_training.held_out import read_predictions
 from dashfusion_training.metrics import correlation
 from dashfusion_training.mini import crossval
@@ -128,7 +131,28 @@ def test_a_fold_that_is_there_is_not_trained_again(
         raise AssertionError("trained again")
 
     monkeypatch.setattr(crossval, "fit", refuse)
-    cross_validate(stores, heard, TrainConfig(classes=CLASSES, seed=1), validated, folds=2)
+    settings = json.loads((validated / "seed-1" / "settings.json").read_text("utf-8"))
+    config = from_dict(settings["config"])
+    cross_validate(stores, heard, config, validated, folds=2)
+    with pytest.raises(TrainingError, match="other settings"):
+        cross_validate(stores, heard, config, validated, folds=3)
+    with pytest.raises(TrainingError, match="other settings"):
+        cross_validate(stores, heard, changed(config, {"epochs": 2}), validated, folds=2)
+
+
+def test_a_fold_that_is_missing_is_told(
+    validated: Path, stores: dict[str, Store], tmp_path: Path
+) -> None:
+    copy = tmp_path / "crossval"
+    shutil.copytree(validated, copy)
+    shutil.rmtree(copy / "seed-2" / "fold-1")
+    with pytest.raises(DataError, match="lacks a fold"):
+        summary_table(copy, stores["mosi_clips"], stores["javanese"])
+    shutil.rmtree(copy / "seed-1" / "fold-1")
+    with pytest.raises(DataError, match=r"lacks .* clips"):
+        summary_table(copy, stores["mosi_clips"], stores["javanese"])
+    with pytest.raises(DataError, match="holds no"):
+        read_left_out(tmp_path / "empty", "official")
 
 
 def test_tables_name_every_combination(validated: Path, stores: dict[str, Store]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,8 +23,9 @@ from pathlib import Path
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
+from dashfusion_models.errors import TrainingError
 from dashfusion_models.store import Store
-from dashfusion_training.build import encoder_facts, new_checkpoint
+from dashfusion_training.build import encoder_facts, new_checkpoint, start_facts
 from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
 from dashfusion_training.datasets import Sample, load_dataset
 from dashfusion_training.files import write_whole
@@ -37,6 +39,7 @@ from dashfusion_training.sources import feature_specs
 __all__ = ["SOURCES", "WAYS", "cross_validate", "main", "write_predictions"]
 
 SOURCES = ("mosi_clips", "mosi_text", "mosei_text", "ravdess", "javanese", "faces")
+SETTINGS = "settings.json"
 HEARD = "mosi_recognised"  # made by `recognised`
 CPU = torch.device("cpu")
 # Way of scoring the MOSI clips -> (recognised words, with what was said before).
@@ -59,8 +62,12 @@ def cross_validate(
         WeightsError: the text encoder is missing.
     """
     spoken = {s.row.id: s for s in load_dataset({HEARD: heard}, "train", config)}
+    # What is kept is that of the last epoch: nothing is chosen by those who validate.
+    config = changed(config, {"first_kept_epoch": config.epochs})
+    mine = output / f"seed-{config.seed}"
+    _require_same(mine / SETTINGS, config, folds)
     for number, fold in enumerate(folds_of(stores, config, folds=folds), start=1):
-        folder = output / f"seed-{config.seed}" / f"fold-{number}"
+        folder = mine / f"fold-{number}"
         if (folder / "javanese.csv").exists():
             continue
         checkpoint = _trained(stores, fold, config, folder / "run")
@@ -69,6 +76,21 @@ def cross_validate(
             write_predictions(predictions_of(checkpoint, samples, device=CPU), folder / way)
         acted = predictions_of(checkpoint, fold.left_out["javanese"], device=CPU)
         write_predictions(acted, folder / "javanese")
+
+
+def _require_same(path: Path, config: TrainConfig, folds: int) -> None:
+    """Write down what the folds are made with, or refuse folds that were made with other things.
+
+    Raises:
+        TrainingError: they were.
+    """
+    made_with = {"folds": folds, "config": config.to_dict(), **start_facts(config)}
+    text = json.dumps(made_with, indent=1, sort_keys=True)
+    if path.exists() and path.read_text("utf-8") != text:
+        raise TrainingError(f"{path}: was made with other settings; name another folder")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
 
 
 def write_predictions(found: Predictions, path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from dashfusion_models.errors import DataError
 from dashfusion_models.store import Store
 from dashfusion_training.files import write_whole
 from dashfusion_training.held_out import read_predictions
@@ -71,7 +72,7 @@ def read_left_out(folder: Path, way: str) -> dict[str, LeftOut]:
     """Collect the folds and seeds of one way of scoring, by the combination of modalities.
 
     Raises:
-        DataError: a file that cannot be read.
+        DataError: a file cannot be read, or a seed lacks a fold.
     """
     seeds = []
     for seed in sorted(folder.glob("seed-*")):
@@ -84,9 +85,13 @@ def read_left_out(folder: Path, way: str) -> dict[str, LeftOut]:
                 clip = name.rpartition("/")[2]
                 found.setdefault(present, {})[clip] = (float(label), float(raw))
         seeds.append(found)
+    if not seeds or not seeds[0]:
+        raise DataError(f"{folder}: holds no {way}.csv; `crossval` writes them")
     combined = {}
     for present, first in seeds[0].items():
         ids = tuple(first)
+        if any(set(seed.get(present, {})) != set(ids) for seed in seeds):
+            raise DataError(f"{folder}: some seed lacks a fold of {way}; let `crossval` finish")
         scores = np.array([[seed[present][i][1] for i in ids] for seed in seeds])
         combined[present] = LeftOut(ids, np.array([first[i][0] for i in ids]), scores)
     return combined
@@ -96,6 +101,8 @@ def summary_table(folder: Path, clips: Store, javanese: Store) -> str:
     """The tables of the card that rest on cross-validation, as Markdown."""
     video = {row.id: row.video_id for row in clips.rows}
     ways = {way: read_left_out(folder, way) for way in WAYS}
+    if missing := set(video) - set(ways["official"]["text"].id):
+        raise DataError(f"{folder}: lacks {len(missing)} clips; let `crossval` finish")
     rows = []
     for way in WAYS:
         for present in ("text", "text+audio+vision"):
