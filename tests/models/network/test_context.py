@@ -79,7 +79,7 @@ def test_context_counts_and_only_where_there_are_words() -> None:
     torch.testing.assert_close(nothing, plain)
     torch.testing.assert_close(some[1], plain[1])
     for row in (0, 2):
-        assert float((some[row] - plain[row]).abs().max()) > 0.01
+        assert float((some[row] - plain[row]).abs().max()) > 1e-3
     torch.testing.assert_close(*wordless)
 
 
