@@ -441,17 +441,24 @@ def test_nothing_is_written_where_something_is_wrong(
     before = tmp_path / "before.safetensors"
     save_checkpoint(untrained(tiny_encoder), before)
     bad = write_csv(tmp_path / "bad.csv", ("a", 9, 0, "text", 2, "", "", ""))
+    good = write_csv(tmp_path / "good.csv", ("a", 1, 0, "text", 2, "", "", ""))
     store = ["--dataset", str(small_store.folder)]
     for output, more, fact in (
         ("after.safetensors", [], "nothing to calibrate it on"),
         ("after.safetensors", ["--predictions", str(bad)], "line 2: label"),
         ("no/such/after.safetensors", store, "cannot be written"),
         ("after.safetensors", [*store, str(small_store.folder)], "two stores have one name"),
+        ("after.safetensors", [*store, *store], "two stores have one name"),
+        (
+            "after.safetensors",
+            ["--predictions", str(bad), "--predictions", str(good)],
+            "line 2: label",
+        ),
     ):
         asked = ["--checkpoint", str(before), "--output", str(tmp_path / output), *more]
         assert main([*asked, "--device", "cpu"]) == 1
         assert fact in capsys.readouterr().err
-    assert {p.name for p in tmp_path.iterdir()} == {before.name, bad.name}
+    assert {p.name for p in tmp_path.iterdir()} == {before.name, bad.name, good.name}
 
 
 def test_lines_are_found_for_what_occurs() -> None:

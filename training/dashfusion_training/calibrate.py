@@ -183,8 +183,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--dataset", type=Path, nargs="+", default=[], metavar="STORE")
-    parser.add_argument("--predictions", type=Path, nargs="+", default=[], metavar="CSV")
+    parser.add_argument(
+        "--dataset", type=Path, action="extend", nargs="+", default=[], metavar="STORE"
+    )
+    parser.add_argument(
+        "--predictions", type=Path, action="extend", nargs="+", default=[], metavar="CSV"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     asked = parser.parse_args(arguments)
