@@ -222,6 +222,23 @@ def test_the_intervals_of_whole_files() -> None:
     assert fit_overall(whole_files(planted(9, 1, by_group), np.zeros(9))) == {}
 
 
+@pytest.mark.parametrize(("count", "n"), [(39, 339), (40, 40)])
+def test_whole_files_of_given_texts_count_where_few_are_recognised(count: int, n: int) -> None:
+    given, heard = videos(12, 300), videos(13, count)
+    heard = dataclasses.replace(heard, recognised=np.ones(len(heard), np.bool_))
+    found = join([given, heard])
+    made = fit_calibration(found, label_range=RANGE)
+    assert made.lines[ALL_THREE].n == len(heard)  # what is said of an utterance is as before
+    assert made.overall["all"].n == n
+    bent = dataclasses.replace(found, label=np.where(found.recognised, found.label, -found.label))
+    same = crossfitted(bent, RANGE, found.recognised)
+    np.testing.assert_array_equal(same, crossfitted(found, RANGE, found.recognised))
+    alone = crossfitted(heard, RANGE)
+    np.testing.assert_array_equal(same[found.recognised], alone)
+    # Scores that teach nothing are straightened too, by the lines of the recognised ones.
+    assert (same[~found.recognised] != found.raw[~found.recognised]).all()
+
+
 def test_a_threshold_lies_where_the_error_rises() -> None:
     draw = np.random.default_rng(13)
     values = draw.uniform(0, 1, 600)

@@ -21,8 +21,8 @@ from dashfusion_models.calibration import (
     Grouping,
     Line,
     Width,
-    clip,
     size_class,
+    straightened,
 )
 from dashfusion_training.held_out import Predictions
 
@@ -105,19 +105,25 @@ def fit_lines(found: Predictions) -> dict[str, Line]:
     }
 
 
-def crossfitted(found: Predictions, label_range: tuple[float, float]) -> Numbers:
+def crossfitted(
+    found: Predictions,
+    label_range: tuple[float, float],
+    teaching: Bool[np.ndarray, " n"] | None = None,
+) -> Numbers:
     """Straightened, clipped scores, each by lines that never saw its video (its sample).
 
-    Residuals of the lines' own data would be too small.
+    Residuals of the lines' own data would be too small. The lines are fitted on the scores that
+    are `teaching`, on all if None.
     """
+    teaches = np.ones(len(found), np.bool_) if teaching is None else teaching
     who = [video or name for video, name in zip(found.video, found.id, strict=True)]
     fold = np.array([crc32(name.encode()) % FOLDS for name in who], np.int64)
     score = np.zeros(len(found))
     for k in range(FOLDS):
-        lines = fit_lines(found.rows(fold != k))
+        lines = fit_lines(found.rows(teaches & (fold != k)))
         for row in np.flatnonzero(fold == k):
-            line = lines.get(found.present[row], Line())
-            score[row] = clip(line.at(float(found.raw[row])), label_range)
+            raw = float(found.raw[row])
+            score[row] = straightened(raw, found.present[row], lines, label_range)
     return score
 
 
