@@ -30,9 +30,10 @@ from dashfusion_models.calibration import (
 )
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
 from dashfusion_models.device import pick_device
-from dashfusion_models.errors import ConfigError, DashfusionError, DataError
+from dashfusion_models.errors import ConfigError, DataError
 from dashfusion_models.records import MODALITIES, Progress
 from dashfusion_models.store import Store
+from dashfusion_training.commands import exit_code
 from dashfusion_training.conformal import (
     CONFIDENCES,
     SECONDS,
@@ -196,13 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     asked = parser.parse_args(arguments)
-    try:
-        fitted = _run(asked)
-    except DashfusionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(_said(fitted))
-    return 0
+    return exit_code(lambda: print(_said(_run(asked))))
 
 
 def _run(asked: argparse.Namespace) -> Calibration:
