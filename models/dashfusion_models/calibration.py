@@ -132,8 +132,8 @@ class Calibration:
     `lines` straighten a raw score, by what is present (a name of COMBINATIONS); a combination
     without one keeps its score. `widths` are by the groups of `grouping`, with ALL among them;
     a group of fewer than `minimum` is passed over for its parent. `overall` are the widths for
-    whole files by SIZE_CLASSES, and ALL for the rest; a class of fewer than `minimum` files, ALL too,
-    does not speak. It may be empty.
+    whole files by SIZE_CLASSES, and ALL for the rest; neither speaks with fewer than `minimum`
+    files. It may be empty.
     """
 
     label_range: tuple[float, float]
@@ -186,7 +186,7 @@ class Calibration:
         return self._around(score, width)
 
     def overall_width(self, n_segments: int) -> tuple[str, Width] | None:
-        """The class that speaks for a file of so many utterances; None where too little is known."""
+        """The class that speaks for a file of so many utterances; None if too little is known."""
         if n_segments < 2:
             return None
         for name in (size_class(n_segments), ALL):
