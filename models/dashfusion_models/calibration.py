@@ -34,6 +34,7 @@ __all__ = [
     "count_words",
     "present_in",
     "size_class",
+    "straightened",
 ]
 
 ALL = "all"  # the group of everything
@@ -131,7 +132,8 @@ class Calibration:
     `lines` straighten a raw score, by what is present (a name of COMBINATIONS); a combination
     without one keeps its score. `widths` are by the groups of `grouping`, with ALL among them;
     a group of fewer than `minimum` is passed over for its parent. `overall` are the widths for
-    whole files by SIZE_CLASSES, and ALL for the rest; it may be empty.
+    whole files by SIZE_CLASSES, and ALL for the rest; neither speaks with fewer than `minimum`
+    files. It may be empty.
     """
 
     label_range: tuple[float, float]
@@ -163,8 +165,7 @@ class Calibration:
 
     def calibrated(self, score: float, *, present: Streams[bool]) -> float:
         """Straighten a raw score and clip it; nothing present is the prior, only clipped."""
-        line = self.lines.get(combination_of(present), Line())
-        return clip(line.at(score), self.label_range)
+        return straightened(score, combination_of(present), self.lines, self.label_range)
 
     def width_of(
         self, score: float, *, present: Streams[bool], words: int | None
@@ -185,17 +186,17 @@ class Calibration:
         return self._around(score, width)
 
     def overall_width(self, n_segments: int) -> tuple[str, Width] | None:
-        """The class that speaks for a file of so many utterances; None where nothing is known."""
+        """The class that speaks for a file of so many utterances; None if too little is known."""
         if n_segments < 2:
             return None
         for name in (size_class(n_segments), ALL):
             width = self.overall.get(name)
-            if width is not None and (width.n >= self.minimum or name == ALL):
+            if width is not None and width.n >= self.minimum:
                 return name, width
         return None
 
     def overall_interval(self, score: float, n_segments: int) -> tuple[float, float] | None:
-        """The interval of a file; None for fewer than two utterances or where nothing is known."""
+        """The interval of a file; None for fewer than two utterances or too few known files."""
         found = self.overall_width(n_segments)
         return self._around(score, found[1]) if found else None
 
@@ -239,6 +240,13 @@ def clip(score: float, label_range: tuple[float, float]) -> float:
     """The score, or the end of the range that it lies beyond; NaN stays NaN."""
     low, high = label_range
     return min(max(score, low), high)
+
+
+def straightened(
+    raw: float, combination: str, lines: Mapping[str, Line], label_range: tuple[float, float]
+) -> float:
+    """Straighten a raw score by the line of its combination, if there is one, and clip it."""
+    return clip(lines.get(combination, Line()).at(raw), label_range)
 
 
 def combination_of(present: Streams[bool]) -> str:

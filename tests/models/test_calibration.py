@@ -55,7 +55,7 @@ def calibration(**changes: object) -> Calibration:
             "vision": Line(slope=0.1, offset=-1.0, n=80),
         },
         overall={
-            "all": Width(half=0.9, n=30),
+            "all": Width(half=0.9, n=79),
             "2-4": Width(half=1.1, n=40),
             "5-9": Width(half=0.1, n=39),
         },
@@ -118,6 +118,8 @@ def test_a_whole_file(n_segments: int, half: float | None) -> None:
     expected = None if half is None else pytest.approx((-half, half))
     assert calibration().overall_interval(0.0, n_segments) == expected
     assert calibration(overall={}).overall_interval(0.0, n_segments) is None
+    few = {"all": Width(half=0.9, n=39)}
+    assert calibration(overall=few).overall_interval(0.0, n_segments) is None
 
 
 def test_names() -> None:

@@ -203,6 +203,9 @@ def test_configurations_refuse_nonsense() -> None:
         ("languages", "zh", "a list of texts"),
         ("classes", "[1]", "names and numbers"),
         ("seed", "-1", "0 or above"),
+        ("repeat", "{texts = -1}", "-1.0 for texts"),
+        ("repeat", "{texts = inf}", "inf for texts"),
+        ("repeat", "{texts = nan}", "nan for texts"),
         ("fusion", "sum", "hbf"),
         ("normalise", "1", "true or false"),
     ):

@@ -197,3 +197,21 @@ def test_encoded_texts_are_what_the_encoder_says(
         for _ in range(2):
             encoded = dataclasses.replace(batch, text=remembered(features))
             np.testing.assert_allclose(network(encoded), plain, atol=1e-5)
+
+
+def test_a_text_is_remembered_with_its_context(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], small_store: Store
+) -> None:
+    checkpoint = make(changed(tiny_config, {"context_tokens": 4}))
+    said = (None, "the good film", "a bad film")
+    features = [dataclasses.replace(small_store[0], context=before) for before in said]
+    network = checkpoint.network.eval()
+    with torch.inference_mode():
+        remembered = EncodedTexts(network, checkpoint.collate)
+        for _ in range(2):
+            apart = [remembered([one]).values for one in features]  # type: ignore[list-item]
+        plain = [network.encode(checkpoint.collate([one])).text.values for one in features]
+    for found, expected in zip(apart, plain, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for one, other in ((0, 1), (1, 2)):
+        assert not np.allclose(apart[one], apart[other], atol=1e-3)

@@ -13,9 +13,14 @@ from tests.models.network.tiny import tiny_config
 from tests.training.tiny import AUDIO, VISION
 
 
-def untrained(encoder: Path, *, training: Mapping[str, Any] | None = None) -> Checkpoint:
+def untrained(
+    encoder: Path, *, training: Mapping[str, Any] | None = None, context_tokens: int = 0
+) -> Checkpoint:
     torch.manual_seed(3)
-    network = DashFusion(tiny_config(audio_dims=AUDIO.dims, vision_dims=VISION.dims))
+    config = tiny_config(
+        audio_dims=AUDIO.dims, vision_dims=VISION.dims, context_tokens=context_tokens
+    )
+    network = DashFusion(config)
     return Checkpoint(
         name="untrained",
         network=network.eval(),
@@ -23,6 +28,7 @@ def untrained(encoder: Path, *, training: Mapping[str, Any] | None = None) -> Ch
             tokenizer=load_tokenizer((encoder / "tokenizer.json").read_text("utf-8")),
             audio=Normalisation.identity(AUDIO.dims),
             vision=Normalisation.identity(VISION.dims),
+            context_tokens=context_tokens,
         ),
         audio=AUDIO,
         vision=VISION,

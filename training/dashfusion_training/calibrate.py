@@ -26,13 +26,14 @@ from dashfusion_models.calibration import (
     Calibration,
     Line,
     Thresholds,
-    clip,
+    straightened,
 )
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
 from dashfusion_models.device import pick_device
-from dashfusion_models.errors import ConfigError, DashfusionError, DataError
+from dashfusion_models.errors import ConfigError, DataError
 from dashfusion_models.records import MODALITIES, Progress
 from dashfusion_models.store import Store
+from dashfusion_training.commands import exit_code
 from dashfusion_training.conformal import (
     CONFIDENCES,
     SECONDS,
@@ -114,7 +115,8 @@ def fit_calibration(
 ) -> Calibration:
     """Fit all parts on held-out scores; `agreeing` are raw scores of samples composed to agree.
 
-    The residuals are those of lines that were fitted on other videos.
+    The residuals are those of lines that were fitted on other videos. Where too few whole files are
+    like those in use, all files give the widths for whole files.
 
     Raises:
         DataError: too few scores for an interval.
@@ -122,19 +124,23 @@ def fit_calibration(
     in_use = like_in_use(found, minimum)
     whole = found.fullest()[in_use]
     used = found.rows(in_use)
-    score = crossfitted(used, label_range)
+    every = crossfitted(found, label_range, in_use)
+    score = every[in_use]
     lines = fit_lines(used)
     grouping = fit_grouping(used, score, label_range)
     widths = fit_widths(used, score, grouping, level)
     if not widths:
         raise DataError(f"{len(used)} held-out scores are too few for an interval; give more")
     one_each = used.rows(whole)
+    files = whole_files(one_each, score[whole])
+    if len(files) < minimum:
+        files = whole_files(found, every)
     return Calibration(
         label_range=label_range,
         grouping=grouping,
         widths=widths,
         lines=lines,
-        overall=fit_overall(whole_files(one_each, score[whole]), level),
+        overall=fit_overall(files, level),
         thresholds=_thresholds(
             one_each,
             one_each.label - score[whole],
@@ -169,8 +175,7 @@ def _pulls(
     """Calibrated contributions of text, audio and vision, as on [-3, 3]."""
 
     def straight(raw: Float[np.ndarray, " k"], name: str) -> Float[np.ndarray, " k"]:
-        line = lines.get(name, Line())
-        return np.array([clip(line.at(float(value)), label_range) for value in raw])
+        return np.array([straightened(float(value), name, lines, label_range) for value in raw])
 
     full = straight(agreeing[:, 0], "+".join(MODALITIES))
     left = [straight(agreeing[:, k + 1], name) for k, name in enumerate(WITHOUT)]
@@ -183,18 +188,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--dataset", type=Path, nargs="+", default=[], metavar="STORE")
-    parser.add_argument("--predictions", type=Path, nargs="+", default=[], metavar="CSV")
+    parser.add_argument(
+        "--dataset", type=Path, action="extend", nargs="+", default=[], metavar="STORE"
+    )
+    parser.add_argument(
+        "--predictions", type=Path, action="extend", nargs="+", default=[], metavar="CSV"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     asked = parser.parse_args(arguments)
-    try:
-        fitted = _run(asked)
-    except DashfusionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(_said(fitted))
-    return 0
+    return exit_code(lambda: print(_said(_run(asked))))
 
 
 def _run(asked: argparse.Namespace) -> Calibration:

@@ -115,7 +115,7 @@ class TrainConfig:
     compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
     agree: float = 0.5  # chance that these are of the text's sign; else they are any
     bare_text: float = 0.0  # chance that a text is read without punctuation
-    misheard: float = 0.0  # share of the words that a visit hears wrongly
+    misheard: float = 0.0  # share of the words that every other visit hears wrongly
     frame_noise: float = 0.0  # added to audio and vision, in their standard deviations
     frame_shift: float = 0.0  # the same for all steps of a visit
     frame_drop: float = 0.0  # share of audio and vision steps that a visit hides
@@ -165,6 +165,11 @@ class TrainConfig:
                 "misheard: each visit would be another text, and train_text = false remembers all; "
                 "set one of them back"
             )
+        for source, times in self.repeat.items():
+            if not 0 <= times < math.inf:
+                raise ConfigError(
+                    f"repeat: is {times} for {source}; it must be finite and 0 or above"
+                )
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise ConfigError(

@@ -21,8 +21,8 @@ from dashfusion_models.calibration import (
     Grouping,
     Line,
     Width,
-    clip,
     size_class,
+    straightened,
 )
 from dashfusion_training.held_out import Predictions
 
@@ -105,19 +105,25 @@ def fit_lines(found: Predictions) -> dict[str, Line]:
     }
 
 
-def crossfitted(found: Predictions, label_range: tuple[float, float]) -> Numbers:
+def crossfitted(
+    found: Predictions,
+    label_range: tuple[float, float],
+    teaching: Bool[np.ndarray, " n"] | None = None,
+) -> Numbers:
     """Straightened, clipped scores, each by lines that never saw its video (its sample).
 
-    Residuals of the lines' own data would be too small.
+    Residuals of the lines' own data would be too small. The lines are fitted on the scores that
+    are `teaching`, on all if None.
     """
+    teaches = np.ones(len(found), np.bool_) if teaching is None else teaching
     who = [video or name for video, name in zip(found.video, found.id, strict=True)]
     fold = np.array([crc32(name.encode()) % FOLDS for name in who], np.int64)
     score = np.zeros(len(found))
     for k in range(FOLDS):
-        lines = fit_lines(found.rows(fold != k))
+        lines = fit_lines(found.rows(teaches & (fold != k)))
         for row in np.flatnonzero(fold == k):
-            line = lines.get(found.present[row], Line())
-            score[row] = clip(line.at(float(found.raw[row])), label_range)
+            raw = float(found.raw[row])
+            score[row] = straightened(raw, found.present[row], lines, label_range)
     return score
 
 
@@ -187,16 +193,18 @@ def fit_overall(files: Sequence[WholeFile], level: float = LEVEL) -> dict[str, W
 def rise_below(
     values: Numbers, residuals: Numbers, candidates: Sequence[float], minimum: int = MINIMUM
 ) -> float | None:
-    """The smallest threshold below which the mean |residual| is RISE times that above, or more.
+    """The threshold where the mean |residual| rises most clearly, by most of its standard errors.
 
-    The difference is more than NOISE of its standard errors, and at least EACH_SIDE values lie on
-    either side: else chance alone would raise one in three. None where there is no such threshold,
-    or fewer than `minimum` values are known (not NaN).
+    Below it, the mean is RISE times that above, or more. The difference is more than NOISE of its
+    standard errors, and at least EACH_SIDE values lie on either side: else chance alone would raise
+    one in three. None where there is no such threshold, or fewer than `minimum` values are known
+    (not NaN).
     """
     known = np.isfinite(values)
     if known.sum() < minimum:
         return None
     error, values = np.abs(residuals[known]), values[known]
+    best, clearest = None, NOISE
     for threshold in candidates:
         below = values < threshold
         if min(below.sum(), (~below).sum()) < EACH_SIDE:
@@ -204,9 +212,10 @@ def rise_below(
         bad, good = error[below], error[~below]
         noise = math.sqrt(bad.var(ddof=1) / len(bad) + good.var(ddof=1) / len(good))
         rise = float(bad.mean() - good.mean())
-        if rise >= (RISE - 1) * good.mean() and rise > NOISE * noise:
-            return threshold
-    return None
+        clear = rise / noise if noise else math.copysign(math.inf, rise)
+        if rise > 0 and rise >= (RISE - 1) * good.mean() and clear > clearest:
+            best, clearest = threshold, clear
+    return best
 
 
 def disagreement_above(

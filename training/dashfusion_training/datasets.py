@@ -30,6 +30,7 @@ __all__ = [
     "count_batches",
     "epoch_batches",
     "load_dataset",
+    "sign_of",
 ]
 
 DRAWS_COMPANIONS, DRAWS_CONTENT = 1, 2  # keep the two streams of random numbers apart
@@ -274,14 +275,14 @@ class _Composer:
             for i, sample in enumerate(samples):
                 for modality in FRAMES:
                     if sample.has(modality):
-                        for sign in (_sign(sample.label), 9):
+                        for sign in (sign_of(sample.label), 9):
                             self._lenders.setdefault((modality, sign), []).append(i)
 
     def __call__(self, sample: Sample, draw: np.random.Generator) -> Features:
         features = self._said(sample.features(), draw)
         present = features.present
         if present.text and not present.audio and not present.vision:
-            return self._compose(features, _sign(sample.label), draw)
+            return self._compose(features, sign_of(sample.label), draw)
         return self._drop(features, draw)
 
     def _said(self, features: Features, draw: np.random.Generator) -> Features:
@@ -320,5 +321,6 @@ class _Composer:
         return replace(features, **gone)
 
 
-def _sign(label: float) -> int:
+def sign_of(label: float) -> int:
+    """-1, 0 or 1; a label nearer to 0 than POLAR has the sign 0."""
     return 0 if abs(label) < POLAR else int(np.sign(label))

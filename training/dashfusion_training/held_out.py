@@ -21,7 +21,7 @@ from dashfusion_models.calibration import COMBINATIONS, combination_of, count_wo
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import MODALITIES, Features, Modality, Progress
-from dashfusion_training.datasets import POLAR, Dataset, Sample
+from dashfusion_training.datasets import Dataset, Sample, sign_of
 from dashfusion_training.missing import subset_cases
 from dashfusion_training.predict import predict_each
 
@@ -218,21 +218,17 @@ def _composed(samples: Dataset) -> list[Sample]:
     for sample in samples:
         for modality in MODALITIES:
             if sample.has(modality):
-                by_sign.setdefault((modality, _sign(sample.label)), []).append(sample)
+                by_sign.setdefault((modality, sign_of(sample.label)), []).append(sample)
     texts = [s for s in samples if s.has("text")]
     made: list[Sample] = []
     for number in draw.permutation(len(texts))[:AGREEING]:
         text = texts[int(number)]
-        voices, faces = (by_sign.get((m, _sign(text.label)), []) for m in MODALITIES[1:])
+        voices, faces = (by_sign.get((m, sign_of(text.label)), []) for m in MODALITIES[1:])
         if voices and faces:
             voice, face = (some[int(draw.integers(len(some)))] for some in (voices, faces))
             known = {f.name: getattr(text, f.name) for f in fields(Sample)}
             made.append(_Composed(**known, voice=voice, face=face))
     return made
-
-
-def _sign(label: float) -> int:
-    return 0 if abs(label) < POLAR else int(np.sign(label))
 
 
 def _of_sample(sample: Sample, kept: tuple[Modality, ...], raw: float) -> dict[str, Any]:

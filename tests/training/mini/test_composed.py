@@ -155,8 +155,9 @@ def test_a_network_of_words_alone_gains_nothing(
 def test_scores_are_those_of_scoring_one_by_one(
     tiny_encoder: Path, samples: dict[str, list[Sample]]
 ) -> None:
-    checkpoint = untrained(tiny_encoder)
+    checkpoint = untrained(tiny_encoder, context_tokens=4)
     texts = samples["texts"][:20]
+    assert sum(text.context is not None for text in texts) > 10
     voices, faces = samples["voices"], samples["faces"]
     pairs = compose(texts, voices, faces, seed=3)
     alone, lent = score_lent(checkpoint, texts, voices, faces, pairs, device=CPU)
@@ -168,6 +169,7 @@ def test_scores_are_those_of_scoring_one_by_one(
                 continue
             whole = Features(
                 text=text.row.text,
+                context=text.context,
                 audio=voices[given.voice].features().audio,
                 vision=faces[given.face].features().vision,
             )

@@ -1,5 +1,6 @@
 """The card's figures against networks whose scores are known on paper, and references."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -127,8 +128,10 @@ def test_words_lose_what_capitals_and_punctuation_hide(bench: Bench) -> None:
 
 
 def test_every_text_of_a_sample_is_rewritten(bench: Bench) -> None:
-    (sample,) = rewritten(bench.samples("mosi_clips")[:1], str.upper)
+    told = dataclasses.replace(bench.samples("mosi_clips")[0], context="so far so good")
+    (sample,) = rewritten([told], str.upper)
     features = sample.features()
+    assert features.context == "SO FAR SO GOOD"
     assert features.text == str(sample.row.text).upper()
     assert features.audio is not None
 
@@ -221,6 +224,7 @@ def test_timing_counts_utterances_on_one_thread(tiny_encoder: Path) -> None:
     assert "500 ms" in found.sentence()
     (features,) = typical_features(checkpoint, 1)
     assert all(there for _, there in features.present.items())
+    assert 50 <= len((features.context or "").split()) <= 70
 
 
 def test_the_commands(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from jaxtyping import Float
 from dashfusion_models.checkpoint import load_checkpoint
 from dashfusion_models.records import MODALITIES, Progress
 from dashfusion_models.store import Store
+from dashfusion_training.commands import exit_code
 from dashfusion_training.datasets import Sample
 from dashfusion_training.evaluate import modalities_of, open_tasks, who_of
 from dashfusion_training.files import write_whole
@@ -198,8 +200,8 @@ def measure_stores(
     return Composed(checkpoint=loaded.name, seed=seed, n=len(chosen), parts=parts)
 
 
-def main() -> None:
-    """Measure the composed test set and print it."""
+def main() -> int:
+    """Measure the composed test set and print it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     for name in ("checkpoint", "texts", "voices", "faces"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -207,7 +209,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     parser.add_argument("--output", type=Path, help="write the JSON here too")
-    given = parser.parse_args()
+    return exit_code(lambda: _run(parser.parse_args()))
+
+
+def _run(given: argparse.Namespace) -> None:
     found = measure_stores(
         given.checkpoint,
         texts=Store(given.texts),
@@ -224,4 +229,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,10 @@ from pathlib import Path
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
-from dashfusion_models.errors import TrainingError
+from dashfusion_models.errors import ConfigError, TrainingError
 from dashfusion_models.store import Store
 from dashfusion_training.build import encoder_facts, new_checkpoint, start_facts
+from dashfusion_training.commands import exit_code
 from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
 from dashfusion_training.datasets import Sample, load_dataset
 from dashfusion_training.files import write_whole
@@ -131,8 +133,8 @@ def _ways(fold: Fold, spoken: Mapping[str, Sample]) -> dict[str, list[Sample]]:
     return found
 
 
-def main() -> None:
-    """Run the folds of one seed."""
+def main() -> int:
+    """Run the folds of one seed; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("start", "stores", "output"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -140,14 +142,19 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1111)
-    asked = parser.parse_args()
-    config = with_settings(
-        read_preset(asked.preset), dict(setting.split("=", 1) for setting in asked.set)
-    )
+    return exit_code(lambda: _run(parser.parse_args()))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    for setting in asked.set:
+        if "=" not in setting:
+            raise ConfigError(f"--set {setting}: has no '='; give KEY=VALUE")
+    settings = dict(setting.split("=", 1) for setting in asked.set)
+    config = with_settings(read_preset(asked.preset), settings)
     config = changed(config, {"start": str(asked.start), "seed": asked.seed})
     stores = {name: Store(asked.stores / name) for name in SOURCES}
     cross_validate(stores, Store(asked.stores / HEARD), config, asked.output, folds=asked.folds)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,7 @@ python -m dashfusion_training.mini.extremes --checkpoint FILE --store STORE [--s
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from dashfusion_models.checkpoint import load_checkpoint
 from dashfusion_models.records import Streams
 from dashfusion_models.score import score
 from dashfusion_models.store import Store
+from dashfusion_training.commands import exit_code
 from dashfusion_training.datasets import Sample
 from dashfusion_training.files import write_whole
 from dashfusion_training.mini.bench import Bench
@@ -88,15 +90,18 @@ def extremes_table(found: Sequence[Extreme]) -> str:
     return markdown(head, rows)
 
 
-def main() -> None:
-    """Print the two tables."""
+def main() -> int:
+    """Print the two tables; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--split", default="test")
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--output", type=Path, help="write the tables here too")
-    given = parser.parse_args()
+    return exit_code(lambda: _run(parser.parse_args()))
+
+
+def _run(given: argparse.Namespace) -> None:
     name = given.store.name
     bench = Bench(
         path=given.checkpoint,
@@ -112,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import MODALITIES, Modality
+from dashfusion_training.commands import exit_code
 from dashfusion_training.evaluate import who_of
 from dashfusion_training.files import write_whole
 from dashfusion_training.metrics import correlation, mosi_metrics, paired_bootstrap
@@ -241,15 +243,18 @@ def _spoken(modalities: tuple[Modality, ...]) -> str:
     return " + ".join(names[m] for m in MODALITIES if m in modalities)
 
 
-def main() -> None:
-    """Measure the figures of the card and print them."""
+def main() -> int:
+    """Measure the figures of the card and print them; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--stores", type=Path, required=True, help="a folder of stores")
     parser.add_argument("--manifests", type=Path, help="their manifests, for faces not found")
     parser.add_argument("--json", action="store_true", help="print JSON, not tables")
     parser.add_argument("--output", type=Path, help="a folder for figures.json and figures.md")
-    given = parser.parse_args()
+    return exit_code(lambda: _run(parser.parse_args()))
+
+
+def _run(given: argparse.Namespace) -> None:
     bench = open_bench(given.checkpoint, given.stores, torch.device("cpu"))
     found = measure(bench, given.manifests)
     as_json, tables = json.dumps(found.to_dict(), indent=1), found.to_markdown()
@@ -261,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,10 +9,12 @@ clips; the output has the latter's words and the former's voices and faces.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from dashfusion_models.store import Store, StoreWriter
+from dashfusion_training.commands import exit_code
 
 __all__ = ["main", "with_heard_words"]
 
@@ -40,16 +42,19 @@ def with_heard_words(clips: Store, heard: Store, output: Path) -> Store:
     return Store(output)
 
 
-def main() -> None:
-    """Join two stores and say how many clips have words."""
+def main() -> int:
+    """Join two stores and say how many clips have words; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("clips", "heard", "output"):
         parser.add_argument(f"--{name}", type=Path, required=True)
-    asked = parser.parse_args()
+    return exit_code(lambda: _run(parser.parse_args()))
+
+
+def _run(asked: argparse.Namespace) -> None:
     store = with_heard_words(Store(asked.clips), Store(asked.heard), asked.output)
     worded = sum(row.text is not None for row in store.rows)
     print(f"{asked.output}: {len(store)} clips, {worded} with words")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

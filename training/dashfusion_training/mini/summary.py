@@ -9,6 +9,7 @@ seed by seed, and averaged over the seeds; 95 % bootstrap intervals are drawn ov
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from jaxtyping import Float
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.store import Store
+from dashfusion_training.commands import exit_code
 from dashfusion_training.files import write_whole
 from dashfusion_training.held_out import read_predictions
 from dashfusion_training.metrics import area_under_curve, bootstrap_interval, correlation
@@ -195,13 +197,16 @@ def _auc(label: np.ndarray, score: np.ndarray) -> float | None:
     return area_under_curve(label > 0, score)
 
 
-def main() -> None:
-    """Print the tables, or write them."""
+def main() -> int:
+    """Print the tables, or write them; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--stores", type=Path, required=True)
     parser.add_argument("--output", type=Path)
-    asked = parser.parse_args()
+    return exit_code(lambda: _run(parser.parse_args()))
+
+
+def _run(asked: argparse.Namespace) -> None:
     stores = (Store(asked.stores / name) for name in ("mosi_clips", "javanese"))
     table = summary_table(asked.folder, *stores)
     print(table)
@@ -210,4 +215,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

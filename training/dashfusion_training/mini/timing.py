@@ -20,6 +20,7 @@ __all__ = ["Timing", "time_scoring", "typical_features"]
 SECONDS = 5.0
 PICTURES_PER_SECOND = 10
 SENTENCE = "well i have to say that the film was much better than i had thought it would be"
+SAID_BEFORE = 3  # sentences; some sixty words, as a network with context reads them
 UTTERANCES = 64
 
 
@@ -44,7 +45,7 @@ class Timing:
 
 
 def typical_features(checkpoint: Checkpoint, count: int) -> list[Features]:
-    """Planted utterances of a usual size, with all three modalities."""
+    """Planted utterances of a usual size, with all three modalities and what was said before."""
     draw, most = np.random.default_rng(0), checkpoint.network.config
 
     def frames(dims: int, steps: int) -> FeatureSequence:
@@ -54,6 +55,7 @@ def typical_features(checkpoint: Checkpoint, count: int) -> list[Features]:
     return [
         Features(
             text=SENTENCE,
+            context=" ".join([SENTENCE] * SAID_BEFORE),
             audio=frames(checkpoint.audio.dims, min(round(SECONDS / STEP_S), most.audio_steps)),
             vision=frames(
                 checkpoint.vision.dims, min(round(SECONDS * PICTURES_PER_SECOND), most.vision_steps)

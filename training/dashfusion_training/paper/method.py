@@ -16,6 +16,7 @@ _DECIDES = {
         "augment.py",
         "build.py",
         "datasets.py",
+        "encoded_texts.py",
         "evaluate.py",
         "loop.py",
         "metrics.py",
@@ -24,6 +25,7 @@ _DECIDES = {
         "predict.py",
         "retrieval.py",
         "step.py",
+        "texts.py",
     ),
 }
 

@@ -105,6 +105,10 @@ def canonical(config: TrainConfig) -> TrainConfig:
         unread.add("fusion_layers")
     if not config.compose:
         unread.add("agree")
+    if config.loss != "huber":
+        unread.add("huber_delta")
+    if not config.context_tokens:
+        unread.add("context_dropout")
     config = changed(config, {"classes": {}})  # the benchmarks' labels are numbers
     if config.text_learning_rate == config.learning_rate:
         unread.add("text_learning_rate")
