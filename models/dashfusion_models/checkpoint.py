@@ -1,6 +1,6 @@
 """A trained network in one safetensors file, with all that is needed to use it again.
 
-Tensors: the network's state and the normalisation (`normalisation.<modality>.<mean|std>`).
+Tensors: the network's state and the normalisation (`normalisation.<modality>.<mean|std|project>`).
 Metadata: `dashfusion`, one JSON object with the format, the configuration, the feature
 specifications, the label range, the licence and how it was trained, and the calibration where there
 is one; `tokenizer`, a tokenizer.json.
@@ -85,6 +85,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         statistics: Normalisation = getattr(checkpoint.collate, modality)
         tensors[f"normalisation.{modality}.mean"] = torch.from_numpy(statistics.mean)
         tensors[f"normalisation.{modality}.std"] = torch.from_numpy(statistics.std)
+        if statistics.project is not None:
+            tensors[f"normalisation.{modality}.project"] = torch.from_numpy(statistics.project)
     about = {
         "format": FORMAT,
         "name": checkpoint.name,
@@ -206,8 +208,11 @@ def _build(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Das
 
 def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisation:
     prefix = f"normalisation.{modality}"
+    project = tensors.get(f"{prefix}.project")
     return Normalisation(
-        mean=tensors[f"{prefix}.mean"].numpy(), std=tensors[f"{prefix}.std"].numpy()
+        mean=tensors[f"{prefix}.mean"].numpy(),
+        std=tensors[f"{prefix}.std"].numpy(),
+        project=None if project is None else project.numpy(),
     )
 
 

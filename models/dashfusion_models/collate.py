@@ -21,10 +21,20 @@ LARGEST_DEVIATION = 6.0  # standard deviations; a broken frame must not rule an 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of each feature over the training data."""
+    """Mean and standard deviation of each feature over the training data.
+
+    `project`, where there is one, turns the standardised features into those that the network
+    reads.
+    """
 
     mean: Float32[np.ndarray, " dims"]
     std: Float32[np.ndarray, " dims"]
+    project: Float32[np.ndarray, "dims read"] | None = None
+
+    @property
+    def read(self) -> int:
+        """How many features a step the network reads."""
+        return len(self.mean) if self.project is None else self.project.shape[1]
 
     @classmethod
     def identity(cls, dims: int) -> Normalisation:
@@ -45,7 +55,7 @@ class Normalisation:
         std[std < 1e-6] = 1.0
         return cls(mean=mean.astype(np.float32), std=std.astype(np.float32))
 
-    def __call__(self, sequence: FeatureSequence) -> Float32[np.ndarray, "steps dims"]:
+    def __call__(self, sequence: FeatureSequence) -> Float32[np.ndarray, "steps read"]:
         """Return the normalised values: finite, bounded, zero where nothing was observed."""
         values = _finite(sequence.values)
         if self.mean.any() or (self.std != 1).any():  # ready features stay as they are
@@ -53,7 +63,7 @@ class Normalisation:
             values = np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
         placed = np.array(values, np.float32)
         placed[~sequence.real] = 0.0
-        return placed
+        return placed if self.project is None else placed @ self.project
 
 
 def _finite(values: Float32[np.ndarray, "steps dims"]) -> Float32[np.ndarray, "steps dims"]:
@@ -125,7 +135,7 @@ def _padded(texts: list[list[int]]) -> Tokens:
 
 def _pad(sequences: list[FeatureSequence | None], normalisation: Normalisation) -> Sequence:
     longest = max([1, *(len(s.real) for s in sequences if s is not None)])
-    values = torch.zeros(len(sequences), longest, len(normalisation.mean))
+    values = torch.zeros(len(sequences), longest, normalisation.read)
     real = torch.zeros(len(sequences), longest, dtype=torch.bool)
     for row, sequence in enumerate(sequences):
         if sequence is not None and len(sequence.real):

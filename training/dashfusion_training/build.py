@@ -16,10 +16,11 @@ from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError, WeightsError
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
-from dashfusion_models.records import MODALITIES, FeatureSpec
+from dashfusion_models.records import MODALITIES, FeatureSpec, Modality
 from dashfusion_models.weights import locate
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
+from dashfusion_training.readout import with_readout
 
 __all__ = ["encoder_facts", "network_config", "new_checkpoint", "start_facts"]
 
@@ -68,20 +69,22 @@ def new_checkpoint(
         tokenizer = (encoder / TOKENIZER_FILE).read_text("utf-8")
     except (OSError, ValueError) as error:
         raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error
+    start = load_checkpoint(Path(config.start)) if config.start else None
+    collate = _collator(tokenizer, samples, config, audio=audio, vision=vision)
+    if start is not None:
+        _require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
+        collate = _measured_before(collate, start)
     network = DashFusion(
         network_config(
             config,
             text_encoder=_only_shape(about) | _dropout(config),
-            audio_dims=audio.dims,
-            vision_dims=vision.dims,
+            audio_dims=collate.audio.read,
+            vision_dims=collate.vision.read,
         )
     )
     _load_pretrained(network, encoder)
-    collate = _collator(tokenizer, samples, config, audio=audio, vision=vision)
-    if config.start:
-        start = load_checkpoint(Path(config.start))
-        _require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
-        collate = _go_on(network, collate, start)
+    if start is not None:
+        _go_on(network, start)
     return Checkpoint(
         name=config.name,
         network=network,
@@ -125,8 +128,15 @@ def _require_alike(
         )
 
 
-def _go_on(network: DashFusion, collate: Collator, start: Checkpoint) -> Collator:
-    """Take what `start` was trained with; return the collator with its statistics.
+def _measured_before(collate: Collator, start: Checkpoint) -> Collator:
+    """Take the statistics of the features that `start` was trained with."""
+    frames: tuple[Modality, ...] = ("audio", "vision")
+    measured = {m: getattr(start.collate, m) for m in frames if m in start.modalities}
+    return dataclasses.replace(collate, **measured)
+
+
+def _go_on(network: DashFusion, start: Checkpoint) -> None:
+    """Take the weights of what `start` was trained with.
 
     Its encoders of other modalities hold random weights, which are left.
 
@@ -146,8 +156,6 @@ def _go_on(network: DashFusion, collate: Collator, start: Checkpoint) -> Collato
             f"start: {start.name} has another shape ({str(error).splitlines()[-1].strip()}); "
             "train with its settings"
         ) from error
-    measured = {m: getattr(start.collate, m) for m in ("audio", "vision") if m not in fresh}
-    return dataclasses.replace(collate, **measured)
 
 
 def start_facts(config: TrainConfig) -> dict[str, str]:
@@ -235,9 +243,12 @@ def _collator(
             features = sample.features()
             heard += [features.audio] if features.audio is not None else []
             seen += [features.vision] if features.vision is not None else []
+    voice = Normalisation.of(heard, audio.dims)
+    if config.state_readout:
+        voice = with_readout(voice, audio, samples, config.state_readout)
     return Collator(
         tokenizer=load_tokenizer(tokenizer),
         context_tokens=config.context_tokens,
-        audio=Normalisation.of(heard, audio.dims),
+        audio=voice,
         vision=Normalisation.of(seen, vision.dims),
     )
