@@ -72,4 +72,5 @@ def _ridge(
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     weights = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y)
     deviation = np.maximum((x @ weights).std(axis=0), 1e-9)
-    return (weights / deviation).astype(np.float32)
+    scaled: Float32[np.ndarray, "dims targets"] = (weights / deviation).astype(np.float32)
+    return scaled
