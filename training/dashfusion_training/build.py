@@ -244,8 +244,8 @@ def _collator(
             heard += [features.audio] if features.audio is not None else []
             seen += [features.vision] if features.vision is not None else []
     voice = Normalisation.of(heard, audio.dims)
-    if config.state_readout:
-        voice = with_readout(voice, audio, samples, config.state_readout)
+    if config.voice_readout:
+        voice = with_readout(voice, audio, samples, config.voice_readout)
     return Collator(
         tokenizer=load_tokenizer(tokenizer),
         context_tokens=config.context_tokens,

@@ -42,7 +42,7 @@ SHARES = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed", "clip_norm",
-    "context_tokens", "frame_shift", "state_readout",
+    "context_tokens", "frame_shift", "voice_readout",
 )  # fmt: skip
 
 # Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
@@ -108,7 +108,7 @@ class TrainConfig:
     supervised_contrast: bool = True  # False: the eight supervised pairs go
     position_dropout: float = 0.1
     encoder_dropout: float = 0.5
-    state_readout: float = 0.0  # ridge penalty of voice states reduced to classes; 0: as they are
+    voice_readout: float = 0.0  # ridge penalty of voices reduced to one number; 0: as they are
     normalise: bool = True  # the benchmarks' ready features stay as they are (code)
     first_kept_epoch: int = 2  # the best checkpoint is looked for from here on (code)
     sorted_batches: int = 1  # batches cut from one piece sorted by length; 1 is a plain shuffle

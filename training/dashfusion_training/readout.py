@@ -1,13 +1,13 @@
-"""Voice states reduced to what tells the classes, by ridge regression, before the network.
+"""Voices reduced to how they move and one number that tells the score, by ridge regression.
 
-The states of a recogniser have hundreds of dimensions, and there are a few dozen voices with a
-label: a network learns such voices by heart (on unseen RAVDESS speakers its area under the curve
-fell below 0.75), while ridge regression on the utterance's mean reaches 0.90.
+A recogniser's states have hundreds of dimensions, and there are a few dozen voices with a label: a
+network learns such voices by heart. On unseen RAVDESS speakers its area under the curve (happy
+against negative) fell from 0.9 to below 0.75 within a few epochs; that of ridge regression on the
+utterance's mean stays at 0.92, and a network that reads its number cannot do much worse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,33 +18,33 @@ from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import FeatureSpec
 from dashfusion_training.datasets import Dataset
 
-__all__ = ["STATE", "with_readout"]
+__all__ = ["KEPT", "with_readout"]
 
-STATE = "state_"  # how the features are named that are reduced
+# What the network reads of every step: how loud, how voiced, how high for this speaker.
+KEPT = ("voicing", "energy", "relative_log_f0", "deviation_energy", "deviation_relative_log_f0")
 
 
 def with_readout(
     measured: Normalisation, spec: FeatureSpec, samples: Dataset, strength: float
 ) -> Normalisation:
-    """Return `measured` with a projection: states become one number a class and one for the score.
+    """Return `measured` with a projection to KEPT and one number that tells the score.
 
-    Learned from the samples that have a voice and the name of a class as their label. `strength`
-    is the penalty on the squared weights of standardised features (Hoerl & Kennard, 1970). All
-    other features stay. The new numbers have a deviation of 1 over these samples.
+    The number is learned from the samples that have a voice and the name of a class as their
+    label, from the mean of each; `strength` is the penalty on the squared weights of standardised
+    features (Hoerl & Kennard, 1970). It has a deviation of 1 over these samples.
 
     Raises:
-        ConfigError: the features hold no states, or no sample has a class.
+        ConfigError: the features lack one of KEPT, or no sample has a class.
     """
-    states = np.array([name.startswith(STATE) for name in spec.names], np.bool_)
     acted = [s for s in samples if s.has("audio") and isinstance(s.row.label, str)]
-    if not states.any() or not acted:
-        fact = "no sample names a class" if states.any() else f"{spec.extractor} has no states"
-        raise ConfigError(f"state_readout: {fact}; set it to 0")
-    told = _ridge(_means(acted, measured)[:, states], _targets(acted), strength)
-    others = np.flatnonzero(~states)
-    project = np.zeros((spec.dims, len(others) + told.shape[1]), np.float32)
-    project[others, np.arange(len(others))] = 1.0
-    project[np.flatnonzero(states)[:, None], len(others) + np.arange(told.shape[1])] = told
+    missing = [name for name in KEPT if name not in spec.names]
+    if missing or not acted:
+        fact = f"{spec.extractor} has no {missing[0]}" if missing else "no sample names a class"
+        raise ConfigError(f"voice_readout: {fact}; set it to 0")
+    project = np.zeros((spec.dims, len(KEPT) + 1), np.float32)
+    project[[spec.names.index(name) for name in KEPT], np.arange(len(KEPT))] = 1.0
+    score = np.array([sample.label for sample in acted])
+    project[:, -1] = _ridge(_means(acted, measured), score, strength)
     return replace(measured, project=project)
 
 
@@ -58,19 +58,11 @@ def _means(samples: Dataset, measured: Normalisation) -> Float64[np.ndarray, "n 
     return np.stack(rows).astype(np.float64)
 
 
-def _targets(samples: Dataset) -> Float64[np.ndarray, "n targets"]:
-    """A column a class, in the order of their names, and one of the scores."""
-    labels: Sequence[str] = [str(sample.row.label) for sample in samples]
-    columns = [[float(label == name) for label in labels] for name in sorted(set(labels))]
-    return np.array([*columns, [sample.label for sample in samples]]).T
-
-
 def _ridge(
-    x: Float64[np.ndarray, "n dims"], y: Float64[np.ndarray, "n targets"], strength: float
-) -> Float32[np.ndarray, "dims targets"]:
-    """Weights of ridge regression, each column scaled to predictions of deviation 1."""
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    x: Float64[np.ndarray, "n dims"], y: Float64[np.ndarray, " n"], strength: float
+) -> Float32[np.ndarray, " dims"]:
+    """Weights of ridge regression, scaled to predictions of deviation 1."""
+    x, y = x - x.mean(axis=0), y - y.mean()
     weights = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y)
-    deviation = np.maximum((x @ weights).std(axis=0), 1e-9)
-    scaled: Float32[np.ndarray, "dims targets"] = (weights / deviation).astype(np.float32)
-    return scaled
+    scaled: Float32[np.ndarray, " dims"] = weights / max(1e-9, float((x @ weights).std()))
+    return scaled.astype(np.float32)
