@@ -11,7 +11,7 @@ __all__ = ["method_digest"]
 
 # Whole folders, and files, in which a change may change a figure.
 _DECIDES = {
-    "dashfusion_models": ("network", "collate.py"),
+    "dashfusion_models": ("network", "collate.py", "said.py"),
     "dashfusion_training": (
         "augment.py",
         "build.py",
@@ -23,6 +23,7 @@ _DECIDES = {
         "neighbours.py",
         "objective.py",
         "predict.py",
+        "readout.py",
         "retrieval.py",
         "step.py",
         "texts.py",
