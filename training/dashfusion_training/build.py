@@ -63,7 +63,6 @@ def new_checkpoint(
     Raises:
         WeightsError: the folder lacks config.json, tokenizer.json or fitting weights.
     """
-    torch.manual_seed(config.seed)
     try:
         about = json.loads((encoder / CONFIG_FILE).read_text("utf-8"))
         tokenizer = (encoder / TOKENIZER_FILE).read_text("utf-8")
@@ -74,6 +73,7 @@ def new_checkpoint(
     if start is not None:
         _require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
         collate = _measured_before(collate, start)
+    torch.manual_seed(config.seed)  # only now: opening `start` draws random weights too
     network = DashFusion(
         network_config(
             config,

@@ -6,21 +6,20 @@ that is resumed in the middle sees the same samples as one that was never stoppe
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from dashfusion_models.errors import DataError
-from dashfusion_models.records import MODALITIES, Features, Modality
-from dashfusion_models.said import said_before
+from dashfusion_models.records import MODALITIES, Features
 from dashfusion_models.store import Row, Store
+from dashfusion_training.composer import Composer
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.neighbours import POSITIVES, Neighbours, draw_companions
 from dashfusion_training.processes import ALONE, Team
-from dashfusion_training.texts import misheard, without_punctuation
+from dashfusion_training.samples import Dataset, Sample, contexts, sign_of
 
 __all__ = [
     "Dataset",
@@ -34,41 +33,7 @@ __all__ = [
 ]
 
 DRAWS_COMPANIONS, DRAWS_CONTENT = 1, 2  # keep the two streams of random numbers apart
-FRAMES: tuple[Modality, ...] = ("audio", "vision")
 LETTERS_OF_A_PIECE = 5  # and the space after it
-MISHEARD_TEXTS = 0.5  # share of the visits that mishear anything
-POLAR = 0.5  # a label at least this far from 0 has a sign
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One labelled utterance; its frames are read when they are asked for."""
-
-    store: Store
-    index: int
-    source: str
-    label: float
-    modalities: frozenset[Modality] = frozenset(MODALITIES)  # the others are not used
-    context: str | None = None  # what was said before it in its video
-
-    @property
-    def row(self) -> Row:
-        """What is known of it beside its frames."""
-        return self.store.rows[self.index]
-
-    def features(self) -> Features:
-        """Read its features."""
-        features = replace(self.store[self.index], context=self.context)
-        unused = {m: None for m in MODALITIES if m not in self.modalities}
-        return replace(features, **unused) if unused else features
-
-    def has(self, modality: Modality) -> bool:
-        """Whether the modality is there and used."""
-        there = self.row.text is not None if modality == "text" else getattr(self.row, modality)
-        return bool(there) and modality in self.modalities
-
-
-Dataset = Sequence[Sample]
 
 
 @dataclass(frozen=True)
@@ -102,28 +67,6 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
     if not samples:
         raise DataError(f"{', '.join(stores)}: no samples in split {split!r}; check the column")
     return samples
-
-
-def contexts(rows: Sequence[Row]) -> list[str | None]:
-    """What was said before each row in its video, oldest first; None where that is nothing.
-
-    The rows of a video follow each other in the order of `clip_id`, numbers by their value.
-    """
-    videos: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        if row.video_id and row.text is not None:
-            videos.setdefault(row.video_id, []).append(place)
-    found: list[str | None] = [None] * len(rows)
-    for places in videos.values():
-        ordered = sorted(places, key=lambda i: _natural(rows[i].clip_id))
-        for place, said in zip(ordered, said_before(rows[i].text for i in ordered), strict=True):
-            found[place] = said
-    return found
-
-
-def _natural(clip_id: str) -> tuple[float, str]:
-    """Sort 2 before 10, and numbers before names."""
-    return (float(clip_id), "") if clip_id.isdecimal() else (math.inf, clip_id)
 
 
 def score_of(row: Row, source: str, config: TrainConfig) -> float:
@@ -162,7 +105,7 @@ def epoch_batches(
     """
     generator = np.random.default_rng([config.seed, epoch])
     order = _visits(samples, config, generator)
-    composer = _Composer(samples, config)
+    composer = Composer(samples, config)
     for place, batch in enumerate(_sorted_batches(order, samples, config, generator)):
         if place >= start:
             mine = list(enumerate(batch))[team.rank :: team.world]
@@ -202,7 +145,7 @@ def _companions(
 
 def _lesson(
     samples: Dataset,
-    composer: _Composer,
+    composer: Composer,
     seed: list[int],
     anchors: list[int],
     drawn: Int64[np.ndarray, "b 6"] | None,
@@ -262,65 +205,3 @@ def _letters(sample: Sample, config: TrainConfig) -> int:
     """About how long a text is with what the text encoder sees of its context."""
     context = min(len(sample.context or ""), LETTERS_OF_A_PIECE * config.context_tokens)
     return len(sample.row.text or "") + context
-
-
-class _Composer:
-    """Gives a sample what it has, less what modality dropout takes, plus what is composed."""
-
-    def __init__(self, samples: Dataset, config: TrainConfig) -> None:
-        self._config = config
-        self._samples = samples
-        self._lenders: dict[tuple[str, int], list[int]] = {}
-        if config.compose:
-            for i, sample in enumerate(samples):
-                for modality in FRAMES:
-                    if sample.has(modality):
-                        for sign in (sign_of(sample.label), 9):
-                            self._lenders.setdefault((modality, sign), []).append(i)
-
-    def __call__(self, sample: Sample, draw: np.random.Generator) -> Features:
-        features = self._said(sample.features(), draw)
-        present = features.present
-        if present.text and not present.audio and not present.vision:
-            return self._compose(features, sign_of(sample.label), draw)
-        return self._drop(features, draw)
-
-    def _said(self, features: Features, draw: np.random.Generator) -> Features:
-        """The words as they may reach the network: out of context, unpunctuated, misheard."""
-        config, text, context = self._config, features.text, features.context
-        if text is None:
-            return features
-        if config.context_dropout and draw.random() < config.context_dropout:
-            context = None
-        if config.bare_text and draw.random() < config.bare_text:
-            text = without_punctuation(text)
-            context = without_punctuation(context) if context else None
-        if config.misheard and draw.random() < MISHEARD_TEXTS:
-            text = misheard(text, draw, config.misheard)
-        return replace(features, text=text, context=context)
-
-    def _compose(self, features: Features, sign: int, draw: np.random.Generator) -> Features:
-        """Lend a voice and a face, each with the chance `compose`; the words keep the label."""
-        for modality in FRAMES:
-            if draw.random() < self._config.compose:
-                wanted = sign if draw.random() < self._config.agree else 9
-                lenders = self._lenders.get((modality, wanted))
-                if lenders:
-                    lender = self._samples[lenders[int(draw.integers(len(lenders)))]]
-                    lent = getattr(lender.features(), modality)
-                    features = replace(features, **{modality: lent})
-        return features
-
-    def _drop(self, features: Features, draw: np.random.Generator) -> Features:
-        """Take some modalities away, never all."""
-        here = [m for m, there in features.present.items() if there]
-        if len(here) < 2 or draw.random() >= self._config.modality_dropout:
-            return features
-        kept = set(draw.permutation(here)[: int(draw.integers(1, len(here) + 1))])
-        gone = {m: None for m in MODALITIES if m not in kept}
-        return replace(features, **gone)
-
-
-def sign_of(label: float) -> int:
-    """-1, 0 or 1; a label nearer to 0 than POLAR has the sign 0."""
-    return 0 if abs(label) < POLAR else int(np.sign(label))

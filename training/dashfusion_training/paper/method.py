@@ -15,6 +15,7 @@ _DECIDES = {
     "dashfusion_training": (
         "augment.py",
         "build.py",
+        "composer.py",
         "datasets.py",
         "encoded_texts.py",
         "evaluate.py",
@@ -25,6 +26,7 @@ _DECIDES = {
         "predict.py",
         "readout.py",
         "retrieval.py",
+        "samples.py",
         "step.py",
         "texts.py",
     ),
