@@ -61,9 +61,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:
 @pytest.mark.parametrize(
     ("source", "metric", "name"),
     [
-        ("mosi_text", "corr", "words"),
-        ("ravdess", "auc", "voice"),
-        ("faces", "auc", "face"),
+        ("mosi_text", "corr", "a sample of words"),
+        ("ravdess", "auc", "a sample of voices"),
+        ("faces", "auc", "a sample of faces"),
     ],
 )
 def test_the_card_says_what_the_shipped_file_does(
