@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import os
 from collections.abc import Iterator
@@ -10,9 +11,22 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from dashfusion_models.errors import TrainingError
+from dashfusion_models.errors import DataError, TrainingError
 
-__all__ = ["first_line", "write_whole", "writing"]
+__all__ = ["first_line", "read_table", "write_whole", "writing"]
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV in UTF-8, with or without a byte order mark, by its header.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); give a UTF-8 CSV") from error
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

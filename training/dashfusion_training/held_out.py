@@ -6,7 +6,6 @@ is fitted on them, and its coverage is measured on others of the same form.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -22,6 +21,7 @@ from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import MODALITIES, Features, Modality, Progress
 from dashfusion_training.datasets import Dataset, Sample, sign_of
+from dashfusion_training.files import read_table
 from dashfusion_training.missing import subset_cases
 from dashfusion_training.predict import predict_each
 
@@ -182,11 +182,7 @@ def read_predictions(path: Path, label_range: tuple[float, float]) -> Prediction
     Raises:
         DataError: the file cannot be read, a column is missing, or a value makes no sense.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); give a UTF-8 CSV") from error
+    table = read_table(path)
     if not table:
         raise DataError(f"{path}: has no rows; give the columns {', '.join(COLUMNS)}")
     missing = [name for name in COLUMNS if name not in table[0]]

@@ -9,7 +9,6 @@ of text, audio, vision to take from the row; all where empty). The benchmarks' o
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from dashfusion_models.records import (
 )
 from dashfusion_models.store import Row, Store, StoreWriter
 from dashfusion_training.benchmarks import SPLITS
+from dashfusion_training.files import read_table
 
 __all__ = ["ManifestRow", "extract_manifest", "read_manifest"]
 
@@ -60,11 +60,7 @@ def read_manifest(
         DataError: a column is missing, a row makes no sense, two rows have one id, or a file is
             missing or lies outside the manifest's folder and the media root.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); give a UTF-8 CSV") from error
+    table = read_table(path)
     if not table:
         raise DataError(f"{path}: has no rows; see `dashfusion extract --help` for the columns")
     official = "file" not in table[0]
