@@ -1,0 +1,204 @@
+"""`dashfusion batch`: from a folder of media files to a folder of results."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dashfusion_cli import options as opt
+from dashfusion_cli.asked import check_times, load_values, option_values
+from dashfusion_cli.session import Session, session_of
+from dashfusion_cli.settings import setting
+
+if TYPE_CHECKING:
+    from dashfusion_models.folder import AnalyzeTask, Engine, Recipe, TimeLimit, Wanted
+
+__all__ = ["register"]
+
+SOME_FAILED = 3
+
+
+class _Engine(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the media files are.")]
+_Output = Annotated[
+    Path, setting("--output", "-o", metavar="RESULTS", help="The folder to fill, or to go on in.")
+]
+_Recursive = Annotated[bool, setting("--recursive", help="Folders in FOLDER too.")]
+_Include = Annotated[
+    list[str] | None,
+    setting("--include", metavar="PATTERN", help='Only such files: "*.mp4"; may be repeated.'),
+]
+_Limit = Annotated[int | None, setting("--limit", min=1, help="Only the first so many files.")]
+_Workers = Annotated[
+    int | None,
+    setting("--workers", min=1, help="Files at a time; without it what cores and memory carry."),
+]
+_Where = Annotated[_Engine, setting("--engine", help="Where the work is done.")]
+_RayAddress = Annotated[
+    str | None,
+    setting(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="The Ray cluster to use; without it --engine ray starts one on this machine.",
+    ),
+]
+_RetryFailed = Annotated[
+    bool, setting("--retry-failed", help="Try files again that failed by themselves.")
+]
+_Force = Annotated[
+    bool, setting("--force", help="Replace results of another model or of other options.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    epilog = opt.example("dashfusion batch clips --recursive --output results")
+    app.command(no_args_is_help=True, epilog=epilog)(batch)
+
+
+def batch(
+    context: typer.Context,
+    folder: _Folder,
+    output: _Output,
+    recursive: _Recursive = False,
+    include: _Include = None,
+    limit: _Limit = None,
+    workers: _Workers = None,
+    engine: _Where = _Engine.local,
+    ray_address: _RayAddress = None,
+    retry_failed: _RetryFailed = False,
+    force: _Force = False,
+    checkpoint: opt.Checkpoint = "dashfusion-mini",
+    language: opt.Language = "auto",
+    translate: opt.Translate = False,
+    asr: opt.Asr = opt.Engine.auto,
+    asr_model: opt.AsrModel = "base",
+    segments: opt.Segments = "sentence",
+    without: opt.Without = None,
+    start: opt.Start = None,
+    end: opt.End = None,
+    device: opt.Device = "auto",
+    offline: opt.Offline = False,
+    config: opt.Config = None,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Analyze every media file of FOLDER; run again, it goes on where it stopped."""
+    check_times(context.params)
+    _check_engine(context)
+    from dashfusion_cli.folder_run import plan_folder, run_folder
+    from dashfusion_models.folder import Batch, Surveyor
+
+    session, asked = session_of(context), context.params
+    with Surveyor() as survey, Batch(output, _recipe(asked), survey=survey, force=force) as results:
+        plan = plan_folder(results, _wanted(asked), session)
+        run_folder(results, plan, _engine(asked, session, plan.to_do), output, session)
+        done, failed, _ = results.counts()
+    typer.echo(f"{output}: {done} analysed, {failed} failed")
+    raise typer.Exit(SOME_FAILED if failed else 0)
+
+
+def _wanted(asked: Mapping[str, Any]) -> "Wanted":
+    """Return which files are to be done."""
+    from dashfusion_models.folder import Wanted
+
+    names = ("folder", "recursive", "limit", "retry_failed")
+    return Wanted(**{name: asked[name] for name in names}, include=tuple(asked["include"] or ()))
+
+
+def _recipe(asked: Mapping[str, Any]) -> "Recipe":
+    """Return what the results depend on, beside the files."""
+    from dashfusion_models.digest import sha256_of
+    from dashfusion_models.errors import CheckpointError
+    from dashfusion_models.folder import Recipe
+    from dashfusion_models.weights import locate_checkpoint
+
+    path = locate_checkpoint(asked["checkpoint"], offline=asked["offline"])
+    try:
+        sha256 = sha256_of(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    values = option_values(asked)
+    values.pop("transcript")
+    options = {
+        **values,
+        "without": sorted(values["without"]),
+        "asr": asked["asr"].value,
+        "asr_model": asked["asr_model"],
+    }
+    return Recipe(asked["checkpoint"], sha256, options)
+
+
+def _check_engine(context: typer.Context) -> None:
+    """Refuse a cluster that cannot be used as asked, before anything is looked at.
+
+    Raises:
+        typer.BadParameter: a wrong command line.
+        FolderError: Ray is not installed.
+    """
+    asked = context.params
+    is_ray = asked["engine"] is _Engine.ray
+    source = context.get_parameter_source("ray_address")
+    if not is_ray and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("needs --engine ray", param_hint="--ray-address")
+    if is_ray and asked["ray_address"] is not None and asked["device"].startswith("cuda:"):
+        raise typer.BadParameter("Ray deals out the GPUs: write cuda", param_hint="--device")
+    if is_ray:
+        from dashfusion_models.folder import require_ray
+
+        require_ray()
+
+
+def _engine(asked: Mapping[str, Any], session: Session, files: int) -> "Engine":
+    """Return what does the work, with no more workers than there are files."""
+    from dashfusion_models.folder import (
+        AnalyzeTask,
+        LocalEngine,
+        RayEngine,
+        TimeLimit,
+        worker_count,
+    )
+    from dashfusion_models.weights import fetch_speech_weights
+
+    model = asked["asr_model"]
+    hears = not {"text", "audio"} <= {stream.value for stream in asked["without"] or ()}
+    if files and hears and not asked["offline"]:
+        fetch_speech_weights(asked["asr"].value, model)
+    task = AnalyzeTask(load=load_values(asked), options=option_values(asked))
+    limit = TimeLimit.for_model(model)
+    is_ray = asked["engine"] is _Engine.ray
+    if files and is_ray and asked["ray_address"] is not None:
+        return _engine_elsewhere(asked, session, files, task, limit)
+    kind = RayEngine if is_ray else LocalEngine
+    workers = asked["workers"] or worker_count(model, device=asked["device"])
+    return kind(task, workers=max(1, min(files, workers)), limit=limit, loud=session.verbose)
+
+
+def _engine_elsewhere(
+    asked: Mapping[str, Any], session: Session, files: int, task: "AnalyzeTask", limit: "TimeLimit"
+) -> "Engine":
+    """Return an engine on the cluster that was asked for, whose nodes see both folders."""
+    from dashfusion_models.folder import Cluster, RayEngine, shared_out, worker_bytes
+
+    share = partial(
+        shared_out,
+        worker_bytes=worker_bytes(asked["asr_model"]),
+        device=asked["device"],
+        most=min(files, asked["workers"] or files),
+    )
+    return RayEngine.on(
+        Cluster.join(asked["ray_address"], loud=session.verbose),
+        task,
+        media=asked["folder"],
+        results=asked["output"],
+        share=share,
+        limit=limit,
+        loud=session.verbose,
+    )

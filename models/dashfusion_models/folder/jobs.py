@@ -1,0 +1,177 @@
+"""What is to be done with one file of a folder, and what came of it.
+
+Engines of any kind (processes of this machine, a cluster) take jobs and give outcomes. A failure is
+the file's own (it stays until the file changes) or the machine's (tried again at the next run); its
+`kind` tells which.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dashfusion_models.digest import sha256_of
+from dashfusion_models.errors import (
+    CheckpointError,
+    ConfigError,
+    DashfusionError,
+    DeviceError,
+    MediaError,
+    NothingToScore,
+    SpeechError,
+    WeightsError,
+)
+from dashfusion_models.plain_json import json_bytes
+
+__all__ = [
+    "FAILURE_SCHEMA",
+    "MACHINE_KINDS",
+    "NEVER_MENDED",
+    "Job",
+    "Outcome",
+    "Stop",
+    "Task",
+    "Work",
+    "attempt",
+    "failed",
+]
+
+FAILURE_SCHEMA = "dashfusion/failure/1"
+MACHINE_KINDS = frozenset({"disk", "memory", "killed", "timeout", "speech"})
+# What goes wrong with every file alike; a batch stops with it instead of failing file by file.
+NEVER_MENDED = (CheckpointError, ConfigError, DeviceError, WeightsError)
+
+_DISK = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EMFILE", "ENFILE", "ESTALE")
+    if hasattr(errno, name)
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file: `path` as its record names it, `file` where it is opened from here.
+
+    `duration_s` is None where nobody could tell, `size` is in bytes.
+    """
+
+    path: str
+    file: str
+    size: int
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The line of `results.jsonl` for one file; `kind` is that of a failure, None of an analysis.
+
+    `seconds` is how long the work took; `message` says what went wrong. `sha256` is the content's,
+    None where it could not be read.
+    """
+
+    path: str
+    line: bytes = field(repr=False)
+    sha256: str | None
+    kind: str | None = None
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+Work = Callable[[Job], Mapping[str, Any]]  # a file to its record; one a process
+Task = Callable[[], Work]  # loads what the work needs; can be pickled
+
+
+class Stop:
+    """Whether somebody wants the work to end after what is under way."""
+
+    def __init__(self) -> None:
+        """Nobody does yet."""
+        self.asked = False
+
+    def ask(self) -> None:
+        """Start nothing new; may be called from a signal handler."""
+        self.asked = True
+
+
+def attempt(work: Work, job: Job) -> Outcome:
+    """Do one job; whatever is wrong with the file, or with the machine just now, is an outcome.
+
+    Raises:
+        DashfusionError: what would go wrong with every file (`NEVER_MENDED`).
+    """
+    started = time.perf_counter()
+    try:
+        record = dict(work(job))
+        record["media"] = {**record["media"], "path": job.path}
+        line, sha256 = json_bytes(record), record["media"]["sha256"]
+    except NEVER_MENDED:
+        raise
+    except Exception as error:
+        kind, message = _said(error, job)
+        seconds = time.perf_counter() - started
+        return failed(job, kind, message, sha256=_sha256(job), seconds=seconds)
+    return Outcome(
+        job.path,
+        line,
+        sha256,
+        warnings=tuple(record.get("warnings", ())),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def failed(
+    job: Job, kind: str, message: str, *, sha256: str | None = None, seconds: float = 0.0
+) -> Outcome:
+    """The outcome of a job that failed, with its record."""
+    record = {
+        "schema": FAILURE_SCHEMA,
+        "media": {"path": job.path, "sha256": sha256},
+        "error": {"kind": kind, "message": message},
+    }
+    return Outcome(job.path, json_bytes(record), sha256, kind, message, seconds=seconds)
+
+
+def _said(error: Exception, job: Job) -> tuple[str, str]:
+    """The kind of a failure, and its message in one line."""
+    message = " ".join(str(error).split())
+    if job.file != job.path:
+        message = message.replace(job.file, job.path)
+    if not isinstance(error, DashfusionError):
+        message = f"{job.path}: {type(error).__name__}{f': {message}' if message else ''}"
+    return _kind(error), message
+
+
+def _kind(error: Exception) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, MemoryError) or "out of memory" in str(cause).lower():
+            return "memory"
+        if isinstance(cause, OSError) and cause.errno in _DISK:
+            return "disk"
+    for kind, wanted in (
+        ("nothing_to_score", NothingToScore),
+        ("media", MediaError),
+        ("speech", SpeechError),
+    ):
+        if isinstance(error, wanted):
+            return kind
+    return "internal"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _sha256(job: Job) -> str | None:
+    try:
+        return sha256_of(Path(job.file))
+    except OSError:
+        return None

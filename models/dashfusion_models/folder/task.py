@@ -1,0 +1,35 @@
+"""The work of `batch`: the analyzer, loaded once in each worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashfusion_models.folder.jobs import Job, Work
+
+__all__ = ["AnalyzeTask"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeTask:
+    """What `Analyzer.load` and `AnalyzeOptions` are called with, to be called in a worker."""
+
+    load: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self) -> Work:
+        """Load the analyzer.
+
+        Raises:
+            DashfusionError: the checkpoint, its weights or the device are not there.
+        """
+        from dashfusion_models.analyzer import AnalyzeOptions, Analyzer
+
+        analyzer = Analyzer.load(**self.load)
+        options = AnalyzeOptions(**self.options)
+
+        def work(job: Job) -> Mapping[str, Any]:
+            return analyzer.analyze(job.file, options).to_dict()
+
+        return work
