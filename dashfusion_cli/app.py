@@ -14,6 +14,7 @@ import typer
 from dashfusion_cli import __version__
 from dashfusion_cli.commands import (
     analyze,
+    batch,
     data,
     doctor,
     evaluate,
@@ -43,7 +44,7 @@ app = typer.Typer(
 
 # One line a command: a module of `commands` that says `register(app)`. They import typer and rich
 # at the top and anything heavier inside their functions.
-for command in (analyze, extract, data, train, evaluate, reproduce, weights, doctor):
+for command in (analyze, batch, extract, data, train, evaluate, reproduce, weights, doctor):
     command.register(app)
 
 

@@ -18,10 +18,11 @@ from dashfusion_cli.session import Session
 if TYPE_CHECKING:  # it brings NumPy, which --help must not wait for
     from dashfusion_models.records import Progress
 
-__all__ = ["Board", "PlainLines", "show_progress"]
+__all__ = ["FILES", "Board", "PlainLines", "show_progress"]
 
 _LINE_EVERY_S = 10.0
 _MEGABYTE = 1e6
+FILES = "files"  # their pace and the time left stand in the note: files are of different lengths
 
 
 class Board(Protocol):
@@ -48,7 +49,7 @@ def show_progress(session: Session) -> Iterator[Board]:
             BarColumn(),
             _Amount(),
             _Speed(),
-            TimeRemainingColumn(compact=True),
+            _Left(compact=True),
             TextColumn("[dim]{task.fields[note]}"),
         )
         console = Console(stderr=True)
@@ -111,6 +112,13 @@ class _Speed(ProgressColumn):
         return Text(_speed(task.finished_speed or task.speed, task.fields["unit"]), style="cyan")
 
 
+class _Left(TimeRemainingColumn):
+    """Time left, where the note does not tell it."""
+
+    def render(self, task: Task) -> Text:
+        return Text("") if task.fields["unit"] == FILES else super().render(task)
+
+
 class PlainLines:
     """At most one line every ten seconds, for logs and for those who read with a screen reader."""
 
@@ -139,7 +147,7 @@ class PlainLines:
             facts = [_amount(event.done, event.total, event.unit)]
             facts += [event.note] if event.note else []
             speed = (event.done - at_first) / (now - began_s) if now > began_s else None
-            if speed:
+            if speed and event.unit != FILES:
                 facts.append(_speed(speed, event.unit))
                 if event.total is not None:
                     facts.append(f"{max(0.0, event.total - event.done) / speed:.0f} s left")
@@ -166,7 +174,7 @@ def _amount(done: float, total: float | None, unit: str) -> str:
 
 def _speed(per_second: float | None, unit: str) -> str:
     """Write a speed; seconds of media in a second are a multiple of real time."""
-    if not per_second:
+    if not per_second or unit == FILES:
         return ""
     if unit == "s":
         return f"{per_second:.1f}x"

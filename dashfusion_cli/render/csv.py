@@ -1,12 +1,17 @@
-"""Analyses as CSV (RFC 4180): a line a segment."""
+"""Analyses as CSV (RFC 4180): a line a segment.
+
+Rows are made of the JSON form, so that those of a file just analysed and those read again from
+results are the same.
+"""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from dashfusion_models.analysis import Analysis, Segment
+from dashfusion_models.analysis import Analysis
 
-__all__ = ["COLUMNS", "render_csv"]
+__all__ = ["COLUMNS", "csv_bytes", "csv_number", "csv_text", "render_csv", "segment_rows"]
 
 COLUMNS = (
     "path",
@@ -29,40 +34,45 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def render_csv(analysis: Analysis, *, header: bool) -> bytes:
     """Return the segments of one analysis as CSV in UTF-8, with the column names if `header`."""
+    rows = segment_rows(analysis.to_dict())
+    return csv_bytes([COLUMNS, *rows] if header else rows)
+
+
+def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
+    """Return rows of cells as they stand in a file."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    if header:
-        writer.writerow(COLUMNS)
-    writer.writerows(_row(str(analysis.media.path), segment) for segment in analysis.segments)
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _row(path: str, segment: Segment) -> Sequence[str]:
-    low, high = segment.interval or (None, None)
-    parts = segment.contributions
-    return (
-        _text(path),
-        _number(segment.start_s),
-        _number(segment.end_s),
-        _text(segment.speaker),
-        _text(segment.text),
-        _number(segment.score),
-        _text(segment.label),
-        _number(low),
-        _number(high),
-        _number(parts.text),
-        _number(parts.audio),
-        _number(parts.vision),
-        _text(" ".join(segment.reasons)),
-    )
+def segment_rows(record: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """Yield the rows of one analysis in its JSON form."""
+    for segment in record["segments"]:
+        low, high = segment["interval"] or (None, None)
+        parts = segment["contributions"]
+        yield (
+            csv_text(record["media"]["path"]),
+            csv_number(segment["start_s"]),
+            csv_number(segment["end_s"]),
+            csv_text(segment["speaker"]),
+            csv_text(segment["text"]),
+            csv_number(segment["score"]),
+            csv_text(segment["label"]),
+            csv_number(low),
+            csv_number(high),
+            csv_number(parts["text"]),
+            csv_number(parts["audio"]),
+            csv_number(parts["vision"]),
+            csv_text(" ".join(segment["reasons"])),
+        )
 
 
-def _number(value: float | None) -> str:
+def csv_number(value: float | None) -> str:
     """Round as the JSON does; empty where there is none."""
     return "" if value is None else str(round(value, 4) + 0.0)
 
 
-def _text(value: str | None) -> str:
+def csv_text(value: str | None) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
     if value is None:
         return ""

@@ -143,10 +143,17 @@ def _driver(contributions: Streams[float | None], analysis: Analysis) -> str:
     return f"{_WORD_FOR[name]} {_signed(value, analysis)}"
 
 
-def _timing(analysis: Analysis, look: Look) -> Text:
-    between = " - " if look.ascii_only else " · "
-    stages = (f"{name} {seconds:.1f} s" for name, seconds in analysis.timing_s.items())
-    return Text(between.join(stages), style="dim")
+def _timing(analysis: Analysis, look: Look) -> Table:
+    """Show each stage's time at work and waiting; the stages overlap, the total does not."""
+    table = new_table(look)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("at work", justify="right", no_wrap=True)
+    table.add_column("waiting", justify="right", no_wrap=True)
+    for name, seconds in analysis.timing_s.items():
+        waited = analysis.waiting_s.get(name, 0.0)
+        waits = f"{waited:.1f} s" if name in analysis.waiting_s else ""
+        table.add_row(name, f"{max(0.0, seconds - waited):.1f} s", waits, style="dim")
+    return table
 
 
 def _signed(value: float, analysis: Analysis) -> str:

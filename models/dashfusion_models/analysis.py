@@ -7,7 +7,7 @@ else, so that every form of the output shows the same numbers.
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,7 +134,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything that `analyze` found in one file."""
+    """Everything that `analyze` found in one file.
+
+    `waiting_s` is how much of `timing_s` each stage waited for another; JSON is without it.
+    """
 
     tool_version: str
     media: MediaInfo
@@ -146,11 +149,13 @@ class Analysis:
     segments: tuple[Segment, ...]
     warnings: tuple[str, ...]
     timing_s: Mapping[str, float]
+    waiting_s: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: plain dicts, lists, strings, finite numbers and None."""
         body: dict[str, Any] = _plain(self)
         body["media"].pop("is_image")
+        body.pop("waiting_s")
         version = body.pop("tool_version")
         return {"schema": SCHEMA, "tool": {"version": version}, **body}
 

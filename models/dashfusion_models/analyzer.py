@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from dashfusion_models.analysis import (
     Analysis,
@@ -22,23 +21,28 @@ from dashfusion_models.analysis import (
     Segment,
     label_of,
 )
-from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
-from dashfusion_models.device import pick_device
+from dashfusion_models.checkpoint_about import require_features
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import NothingToScore
 from dashfusion_models.extract import Extracted, Extraction, Request, extract
 from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
+from dashfusion_models.opened import Opened, ready
 from dashfusion_models.reasons import reasons_of
 from dashfusion_models.records import MODALITIES, Modality, Progress, Streams
-from dashfusion_models.score import Scored, score
 from dashfusion_models.segment import SegmentRule
 from dashfusion_models.speech.transcript_file import read_transcript
-from dashfusion_models.weights import locate
+from dashfusion_models.stages import Stages
+from dashfusion_models.weights import DEFAULT_CHECKPOINT, locate_checkpoint
 
-__all__ = ["AnalyzeOptions", "Analyzer", "locate_checkpoint"]
+if TYPE_CHECKING:
+    import torch
 
-DEFAULT_CHECKPOINT = "dashfusion-mini"
+    from dashfusion_models.checkpoint import Checkpoint
+    from dashfusion_models.score import Scored
+
+__all__ = ["DEFAULT_CHECKPOINT", "AnalyzeOptions", "Analyzer", "locate_checkpoint"]
+
 SpeechEngine = Literal["auto", "faster-whisper", "openai-whisper"]
 
 
@@ -58,12 +62,16 @@ class AnalyzeOptions:
 class Analyzer:
     """A loaded checkpoint with the engines that feed it; it may analyse many files."""
 
-    def __init__(self, checkpoint: Checkpoint, engines: Engines, *, device: torch.device) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint | Opened,
+        engines: Engines,
+        *,
+        device: torch.device | None = None,
+    ) -> None:
         """Put the parts together; `load` is the usual way in."""
-        self._checkpoint = checkpoint
+        self._opened = checkpoint if isinstance(checkpoint, Opened) else ready(checkpoint, device)
         self._engines = engines
-        self._device = device
-        checkpoint.network.to(device).eval()
 
     @classmethod
     def load(
@@ -74,20 +82,27 @@ class Analyzer:
         asr: SpeechEngine = "auto",
         asr_model: str = "base",
         offline: bool = False,
+        in_background: bool = False,
     ) -> Analyzer:
         """Load a checkpoint by its name or path; the engines load when they are needed.
+
+        `in_background`: come back while the network is still being loaded. A file that cannot be
+        a checkpoint is refused at once all the same; damage further inside while files are heard.
 
         Raises:
             CheckpointError: no checkpoint, or one made for other features.
             DeviceError: the device is not there.
             WeightsError: weights are missing.
         """
-        where = pick_device(device)
         path = locate_checkpoint(checkpoint, offline=offline)
-        loaded = load_checkpoint(path)
-        require_features(loaded, path, audio=AUDIO_SPEC, vision=VISION_SPEC)
-        engines = Engines(asr=asr, asr_model=asr_model, device=str(where), offline=offline)
-        return cls(loaded, engines, device=where)
+        opened = Opened(path, device)
+        require_features(opened.facts, path, audio=AUDIO_SPEC, vision=VISION_SPEC)
+        engines = Engines(
+            asr=asr, asr_model=asr_model, device=opened.speech_device, offline=offline
+        )
+        if not in_background:
+            opened.wait()
+        return cls(opened, engines)
 
     def analyze(
         self,
@@ -105,21 +120,22 @@ class Analyzer:
         """
         started = time.perf_counter()
         options = options or AnalyzeOptions()
-        extraction = extract(Path(path), self._request(options), self._engines, report)
+
+        def told(progress: Progress) -> None:
+            self._opened.check()
+            report(progress)
+
+        extraction = extract(Path(path), self._request(options), self._engines, told)
         reads = self._reads(extraction)
-        extracted = extraction.extracted if reads else _without_words(extraction.extracted)
-        if not extracted:
+        stages = Stages()
+        segments = self._segments(extraction, stages, reads_language=reads, report=report)
+        if not segments:
             raise NothingToScore(Path(path), extraction.media.duration_s)
-        scoring = time.perf_counter()
-        scored = score(self._checkpoint, [e.features for e in extracted], device=self._device)
-        report(Progress("score", len(scored), len(scored), "utterances"))
-        ended = time.perf_counter()
-        segments = tuple(
-            self._segment(e, s, reads_language=reads)
-            for e, s in zip(extracted, scored, strict=True)
+        timing = {**extraction.timing_s, **stages.spent_s, "total": time.perf_counter() - started}
+        waiting = {**extraction.waiting_s, **stages.waited_s}
+        return self._analysis(
+            extraction, segments, reads_language=reads, timing=timing, waiting=waiting
         )
-        timing = {**extraction.timing_s, "score": ended - scoring, "total": ended - started}
-        return self._analysis(extraction, segments, reads_language=reads, timing=timing)
 
     def analyze_many(
         self, paths: Iterable[str | Path], options: AnalyzeOptions | None = None
@@ -149,10 +165,10 @@ class Analyzer:
         return Request(
             language=options.language,
             translate=options.translate,
-            readable=frozenset(self._checkpoint.languages),
+            readable=frozenset(self._opened.facts.languages),
             transcript=read_transcript(options.transcript) if options.transcript else None,
             rule=SegmentRule.parse(options.segments),
-            modalities=frozenset(self._checkpoint.modalities) - options.without,
+            modalities=frozenset(self._opened.facts.modalities) - options.without,
             start_s=options.start_s,
             end_s=options.end_s,
         )
@@ -163,10 +179,38 @@ class Analyzer:
         if transcript is None or transcript.language is None:
             return True
         code = "en" if transcript.translated else transcript.language.code
-        return code in self._checkpoint.languages
+        return code in self._opened.facts.languages
+
+    def _segments(
+        self,
+        extraction: Extraction,
+        stages: Stages,
+        *,
+        reads_language: bool,
+        report: Callable[[Progress], None],
+    ) -> tuple[Segment, ...]:
+        """Score a few utterances at a time, whose sequences are then let go."""
+        with stages.stage("score"), stages.waiting("score"):
+            checkpoint, device = self._opened.wait()
+        from dashfusion_models.score import BATCH, score
+
+        found = iter(extraction.extracted)
+        if not reads_language:
+            found = _without_words(found)
+        segments: list[Segment] = []
+        while some := list(islice(found, BATCH)):
+            with stages.stage("score"):
+                scored = score(checkpoint, [e.features for e in some], device=device)
+            for one, its in zip(some, scored, strict=True):
+                segments.append(self._segment(one, its, reads_language=reads_language))
+            report(Progress("score", len(segments), None, "utterances"))
+        if segments:
+            report(Progress("score", len(segments), len(segments), "utterances"))
+        return tuple(segments)
 
     def _segment(self, extracted: Extracted, scored: Scored, *, reads_language: bool) -> Segment:
-        utterance, label_range = extracted.utterance, self._checkpoint.label_range
+        checkpoint, _ = self._opened.wait()
+        utterance, label_range = extracted.utterance, checkpoint.label_range
         return Segment(
             start_s=utterance.start_s,
             end_s=utterance.end_s,
@@ -185,7 +229,7 @@ class Analyzer:
                 scored.contributions,
                 reads_language=reads_language,
                 label_range=label_range,
-                thresholds=self._checkpoint.thresholds,
+                thresholds=checkpoint.thresholds,
             ),
         )
 
@@ -196,8 +240,9 @@ class Analyzer:
         *,
         reads_language: bool,
         timing: dict[str, float],
+        waiting: dict[str, float],
     ) -> Analysis:
-        checkpoint, heard = self._checkpoint, extraction.transcript
+        (checkpoint, device), heard = self._opened.wait(), extraction.transcript
         language = heard.language if heard else None
         warnings = list(extraction.warnings)
         if not reads_language and language:
@@ -213,7 +258,7 @@ class Analyzer:
                 checkpoint.name, checkpoint.sha256, checkpoint.label_range, checkpoint.license
             ),
             device=Devices(
-                score=str(self._device),
+                score=str(device),
                 transcribe=self._engines.recogniser().device if asr else None,
                 vision="cpu" if any(s.face for s in segments) else None,
             ),
@@ -223,20 +268,14 @@ class Analyzer:
             segments=segments,
             warnings=tuple(warnings),
             timing_s=timing,
+            waiting_s=waiting,
         )
 
 
-def locate_checkpoint(checkpoint: str | Path, *, offline: bool = False) -> Path:
-    """Return the file of a checkpoint that is named, or given as a path."""
-    if isinstance(checkpoint, Path) or "/" in checkpoint or checkpoint.endswith(".safetensors"):
-        return Path(checkpoint)
-    return Path(checkpoint) if Path(checkpoint).exists() else locate(checkpoint, offline=offline)
-
-
-def _without_words(extracted: Sequence[Extracted]) -> tuple[Extracted, ...]:
+def _without_words(extracted: Iterable[Extracted]) -> Iterator[Extracted]:
     """Keep the words for the reader, but not for a network that cannot read them."""
     wordless = (replace(e, features=replace(e.features, text=None)) for e in extracted)
-    return tuple(e for e in wordless if any(there for _, there in e.features.present.items()))
+    return (e for e in wordless if any(there for _, there in e.features.present.items()))
 
 
 def _overall(segments: Sequence[Segment], checkpoint: Checkpoint) -> Overall:

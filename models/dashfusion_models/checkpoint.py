@@ -19,19 +19,27 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch.overrides import TorchFunctionMode
 
 from dashfusion_models.calibration import Calibration, Thresholds
+from dashfusion_models.checkpoint_about import (
+    FORMAT,
+    NORMALISED,
+    feature_spec,
+    modalities_of,
+    read_about,
+    require_features,
+    require_file,
+    unreadable,
+)
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
-from dashfusion_models.records import MODALITIES, FeatureSpec, Modality
+from dashfusion_models.records import FeatureSpec, Modality
 
 __all__ = ["Checkpoint", "holds_half", "load_checkpoint", "require_features", "save_checkpoint"]
-
-FORMAT = "dashfusion/checkpoint/1"
-_NORMALISED = ("audio", "vision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +80,7 @@ class Checkpoint:
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """What it was trained with; its encoders of anything else hold random weights."""
-        named = self.training.get("config", {}).get("modalities") or MODALITIES
-        return tuple(m for m in MODALITIES if m in named)
+        return modalities_of(self.training)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
@@ -81,7 +88,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
     tensors = {f"network.{k}": v for k, v in checkpoint.network.state_dict().items()}
     if half:
         tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
-    for modality in _NORMALISED:
+    for modality in NORMALISED:
         statistics: Normalisation = getattr(checkpoint.collate, modality)
         tensors[f"normalisation.{modality}.mean"] = torch.from_numpy(statistics.mean)
         tensors[f"normalisation.{modality}.std"] = torch.from_numpy(statistics.std)
@@ -91,7 +98,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         "format": FORMAT,
         "name": checkpoint.name,
         "network": checkpoint.network.config.to_dict(),
-        "features": {m: dataclasses.asdict(getattr(checkpoint, m)) for m in _NORMALISED},
+        "features": {m: dataclasses.asdict(getattr(checkpoint, m)) for m in NORMALISED},
         "label_range": list(checkpoint.label_range),
         "languages": list(checkpoint.languages),
         "license": checkpoint.license,
@@ -117,32 +124,27 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing, is no checkpoint of ours, or is damaged.
     """
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path}: no such checkpoint; give a file or a name of `weights list`"
-        )
+    require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: is not a checkpoint ({error}); give a file that `train` wrote"
-        ) from error
-    about = _read_about(path, metadata)
+        raise unreadable(path, error) from error
+    about = read_about(path, metadata)
     try:
         network = _build(about, tensors)
         collate = Collator(
             tokenizer=load_tokenizer(metadata["tokenizer"]),
             context_tokens=network.config.context_tokens,
-            **{m: _statistics(tensors, m) for m in _NORMALISED},
+            **{m: _statistics(tensors, m) for m in NORMALISED},
         )
         low, high = about["label_range"]
         return Checkpoint(
             name=about["name"],
             network=network,
             collate=collate,
-            **{m: _feature_spec(about["features"][m]) for m in _NORMALISED},
+            **{m: feature_spec(about["features"][m]) for m in NORMALISED},
             label_range=(low, high),
             languages=tuple(about["languages"]),
             license=about["license"],
@@ -164,46 +166,36 @@ def holds_half(path: Path) -> bool:
     return "F16" in kinds
 
 
-def require_features(
-    checkpoint: Checkpoint, path: Path | str, *, audio: FeatureSpec, vision: FeatureSpec
-) -> None:
-    """Refuse a checkpoint that was made for other features than those at hand.
-
-    Raises:
-        CheckpointError: naming both.
-    """
-    for modality, ours in (("audio", audio), ("vision", vision)):
-        theirs: FeatureSpec = getattr(checkpoint, modality)
-        if theirs != ours:
-            raise CheckpointError(
-                f"{path}: was made for {modality} features {_name(theirs)}, but these are "
-                f"{_name(ours)}; use a checkpoint trained on the latter"
-            )
-
-
-def _read_about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        about: dict[str, Any] = json.loads(metadata["dashfusion"])
-        found = about["format"]
-    except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{path}: is not a dashfusion checkpoint; give a file that `train` wrote"
-        ) from error
-    if found != FORMAT:
-        raise CheckpointError(f"{path}: has format {found}; this version reads {FORMAT}")
-    return about
-
-
 def _build(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> DashFusion:
-    network = DashFusion(NetworkConfig.from_dict(about["network"]))
+    """Build the network around its tensors, without drawing random weights first."""
+    config = NetworkConfig.from_dict(about["network"])
     prefix = "network."
     state = {
         k.removeprefix(prefix): v.float() if v.is_floating_point() else v
         for k, v in tensors.items()
         if k.startswith(prefix)
     }
+    with _Undrawn():
+        network = DashFusion(config)
     network.load_state_dict(state)
     return network.eval()
+
+
+# By name: transformers puts functions of its own in the place of PyTorch's.
+_DRAWING = frozenset({"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_"})
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the drawing of random weights, which takes longer than reading the true ones."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call `func`, unless it fills a tensor at random."""
+        named = kwargs or {}
+        if getattr(func, "__name__", "") in _DRAWING:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
 
 
 def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisation:
@@ -219,13 +211,3 @@ def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisa
 def _calibration(values: Mapping[str, Any] | None) -> Calibration | None:
     """Read what older files lack."""
     return None if values is None else Calibration.from_dict(values)
-
-
-def _feature_spec(values: Mapping[str, Any]) -> FeatureSpec:
-    return FeatureSpec(
-        extractor=values["extractor"], version=values["version"], names=tuple(values["names"])
-    )
-
-
-def _name(spec: FeatureSpec) -> str:
-    return f"{spec.extractor} version {spec.version} ({spec.dims} a step)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +43,7 @@ class Normalisation:
         return cls(mean=np.zeros(dims, np.float32), std=np.ones(dims, np.float32))
 
     @classmethod
-    def of(cls, sequences: Several[FeatureSequence], dims: int) -> Normalisation:
+    def of(cls, sequences: Iterable[FeatureSequence], dims: int) -> Normalisation:
         """Measure over the real steps of `sequences`; a constant feature gets a deviation of 1."""
         total, squares, count = np.zeros(dims), np.zeros(dims), 0
         for sequence in sequences:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-import torch
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dashfusion_models.errors import DeviceError
 
-__all__ = ["pick_device"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["may_have_gpu", "pick_device"]
+
+# What the drivers of NVIDIA and AMD, and NVIDIA's under Windows's Linux, put there.
+_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+
+
+def may_have_gpu() -> bool:
+    """Whether it is worth asking PyTorch for a GPU, which takes a second to import."""
+    return not sys.platform.startswith("linux") or any(Path(d).exists() for d in _DRIVERS)
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
@@ -15,6 +28,8 @@ def pick_device(wanted: str = "auto") -> torch.device:
     Raises:
         DeviceError: the device is not there, or cannot compute.
     """
+    import torch
+
     if wanted == "auto":
         for name, there in (("cuda", torch.cuda.is_available()), ("mps", _mps())):
             if there and _works(torch.device(name)):
@@ -32,11 +47,15 @@ def pick_device(wanted: str = "auto") -> torch.device:
 
 
 def _mps() -> bool:
+    import torch
+
     return bool(torch.backends.mps.is_available())
 
 
 def _works(device: torch.device) -> bool:
     """Whether a device adds two numbers; drivers that are half there say so only here."""
+    import torch
+
     try:
         return float((torch.ones(2, device=device) + 1).sum()) == 4.0
     except (RuntimeError, AssertionError, NotImplementedError):

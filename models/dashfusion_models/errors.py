@@ -10,6 +10,8 @@ DashfusionError
 ├── CheckpointError        a file that is no checkpoint, or one made for other features
 ├── DeviceError            a device that was asked for and is not there
 ├── DataError              a manifest, store or benchmark file that cannot be used
+├── DiskError              no room for temporary files
+├── FolderError            a folder of results that cannot be used, or workers that do not start
 └── TrainingError          a training that cannot start or go on
 
 A message reads `<what>: <fact>; <way out>` in one line; the command line prints it as it is.
@@ -23,7 +25,9 @@ __all__ = [
     "DashfusionError",
     "DataError",
     "DeviceError",
+    "DiskError",
     "FaceError",
+    "FolderError",
     "MediaError",
     "NothingToScore",
     "SpeechError",
@@ -76,6 +80,14 @@ class DeviceError(DashfusionError):
 
 class DataError(DashfusionError):
     """A manifest, store or benchmark file that cannot be used."""
+
+
+class DiskError(DashfusionError):
+    """Temporary files that cannot be written or read."""
+
+
+class FolderError(DashfusionError):
+    """A folder of results that cannot be used or written, or workers that do not start."""
 
 
 class TrainingError(DashfusionError):

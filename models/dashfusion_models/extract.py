@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from dashfusion_models.engines import Engines
-from dashfusion_models.features.audio import ENERGY, FRAMES_PER_SECOND, with_states
-from dashfusion_models.features.tracks import SoundEnergy, Track, choose, track
+from dashfusion_models.features.audio import with_states
+from dashfusion_models.features.tracks import Tracks, choose
 from dashfusion_models.features.vision import sequence
+from dashfusion_models.freed import give_back
 from dashfusion_models.media import probe
 from dashfusion_models.observe import Heard, Observation, Report, Request
 from dashfusion_models.records import (
     FaceChoice,
     Features,
     FeatureSequence,
-    FrameFaces,
     MediaInfo,
     Span,
     Streams,
@@ -33,7 +33,7 @@ from dashfusion_models.records import (
 )
 from dashfusion_models.said import said_before
 from dashfusion_models.segment import SegmentRule, silent_stretches, utterances
-from dashfusion_models.segment.spans import equal, merged
+from dashfusion_models.segment.spans import equal
 
 __all__ = ["Extracted", "Extraction", "Request", "extract"]
 
@@ -42,6 +42,7 @@ LEAST_FACE_SHARE = 0.1  # of an utterance's pictures; less is no face
 FRAME_S = 0.1  # pictures are a tenth of a second apart
 SEEN_GAP_S = 0.5  # a face unseen for less is still there
 LONGEST_S = 15.0
+GIVE_BACK_EACH = 32  # utterances
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,18 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Extraction:
-    """All utterances of a file in order of time."""
+    """All utterances of a file in order of time.
+
+    Their sequences are many times as large as the words: `extracted` makes those of an utterance
+    when its turn comes, anew each time it is gone through, and `timing_s` grows with it.
+    """
 
     media: MediaInfo
     transcript: Transcript | None
-    extracted: tuple[Extracted, ...]
+    extracted: Iterable[Extracted]
     warnings: tuple[str, ...]
     timing_s: dict[str, float]
+    waiting_s: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -70,36 +76,56 @@ class _Observed:
     """All that is known of a file before it is cut; `stage` adds up what cutting it takes."""
 
     heard: Heard
-    frames: tuple[FrameFaces, ...]
-    tracks: tuple[Track, ...]
-    loudness: SoundEnergy | None
+    tracks: Tracks
     stage: Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class _Extracted:
+    """Utterances whose sequences are cut while they are gone through; those with nothing fall."""
+
+    utterances: Sequence[Utterance]
+    observed: _Observed
+    request: Request
+    engines: Engines
+
+    def __iter__(self) -> Iterator[Extracted]:
+        """Cut one after another, and tell each what was said before it in the file."""
+        reads = "text" in self.request.modalities
+        said = said_before(u.text if reads else None for u in self.utterances)
+        for i, (utterance, context) in enumerate(zip(self.utterances, said, strict=True)):
+            if i % GIVE_BACK_EACH == 0:
+                give_back()
+            one = _cut(utterance, self.observed, self.request, self.engines)
+            if any(present for _, present in one.features.present.items()):
+                yield replace(one, features=replace(one.features, context=context))
 
 
 def extract(path: Path, request: Request, engines: Engines, report: Report) -> Extraction:
     """Run a file through all stages up to the network.
 
-    The extraction is empty where there is neither speech nor a face.
+    Nothing is extracted where there is neither speech nor a face.
 
     Raises:
         MediaError: the file cannot be read.
         SpeechError: the speech engine failed.
         WeightsError: weights that are needed are missing.
+        DiskError: there is no room for temporary files.
     """
     media = probe(path)
     observation = Observation(media, request, engines, report)
     heard, frames = observation.run()
-    observed = _Observed(heard, frames, track(frames), _loudness(heard), observation.stage)
+    observed = _Observed(heard, Tracks(frames), observation.stages.stage)
     end_s = max(media.duration_s, frames[-1].seconds if frames else 0.0)
     window = Span(request.start_s, end_s if request.end_s is None else min(request.end_s, end_s))
     found = _utterances(observed, request, media, window)
-    extracted = _with_context([_cut(u, observed, request, engines) for u in found])
     return Extraction(
         media=media,
         transcript=heard.transcript,
-        extracted=tuple(e for e in extracted if any(p for _, p in e.features.present.items())),
+        extracted=_Extracted(found, observed, request, engines),
         warnings=observation.warnings,
-        timing_s=observation.timing_s,
+        timing_s=observation.stages.spent_s,
+        waiting_s=observation.stages.waited_s,
     )
 
 
@@ -111,7 +137,7 @@ def _utterances(
     if request.whole:
         return [_whole(heard, window)]
     if media.is_image:
-        return [Utterance(0.0, 0.0, None, (), None)] if observed.tracks else []
+        return [Utterance(0.0, 0.0, None, (), None)] if observed.tracks.shown.any() else []
     spoken: tuple[Utterance, ...] = ()
     if "text" not in request.modalities:
         spoken = _wordless(heard.speech, request.rule, window)
@@ -167,11 +193,12 @@ def _cut(
     if not silent and speech_s >= LEAST_SPEECH_S and len(heard.voice):
         audio = _voice(utterance, observed, engines)
     look = utterance if utterance.duration_s > 0 else _moment(utterance.start_s)
-    chosen = choose(observed.tracks, look, sound_energy=observed.loudness)
+    frames, tracks = observed.tracks.within(look)
+    chosen = choose(tracks, look, sound_energy=heard.loudness(look)) if tracks else None
     vision, face = None, None
     if chosen is not None:
         shown = dict(chosen[0].faces)
-        seen = sequence([(f.seconds, shown.get(f.seconds)) for f in observed.frames], look)
+        seen = sequence([(f.seconds, shown.get(f.seconds)) for f in frames], look)
         vision, face = (seen, chosen[1]) if seen.share >= LEAST_FACE_SHARE else (None, None)
     text = utterance.text if "text" in request.modalities else None
     return Extracted(
@@ -184,15 +211,6 @@ def _cut(
         ),
         face=face,
     )
-
-
-def _with_context(extracted: list[Extracted]) -> list[Extracted]:
-    """Tell each utterance what was said before it in the file."""
-    said = said_before(one.features.text for one in extracted)
-    return [
-        replace(one, features=replace(one.features, context=context))
-        for one, context in zip(extracted, said, strict=True)
-    ]
 
 
 def _voice(utterance: Utterance, observed: _Observed, engines: Engines) -> FeatureSequence | None:
@@ -217,17 +235,10 @@ def _worded_share(utterance: Utterance) -> float:
     return min(1.0, sum(word.duration_s for word in utterance.words) / utterance.duration_s)
 
 
-def _loudness(heard: Heard) -> SoundEnergy | None:
-    """The level of the sound in dB every 10 ms, as (seconds, values)."""
-    if not len(heard.voice):
-        return None
-    seconds = heard.start_s + np.arange(len(heard.voice)) / FRAMES_PER_SECOND
-    return seconds, heard.voice[:, ENERGY].astype(np.float64)
-
-
 def _seen(observed: _Observed) -> list[Span]:
     """Where any face is seen, in order of time; a picture stands until the next one is due."""
-    times = [frame.seconds for frame in observed.frames]
+    times = observed.tracks.times
     stands_s = max(FRAME_S, float(np.median(np.diff(times)))) if len(times) > 1 else FRAME_S
-    shown = [Span(f.seconds, f.seconds + stands_s) for f in observed.frames if f.faces]
-    return merged(shown, SEEN_GAP_S)
+    shown = times[observed.tracks.shown]
+    parts = np.split(shown, np.flatnonzero(shown[1:] - (shown[:-1] + stands_s) > SEEN_GAP_S) + 1)
+    return [Span(float(p[0]), float(p[-1]) + stands_s) for p in parts if len(p)]

@@ -7,19 +7,17 @@ then recognised in one thread while another describes the voice. Each stream is 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32
 
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import FaceError
-from dashfusion_models.features.audio import FRAME_DIMS, FRAMES_PER_SECOND
+from dashfusion_models.features.audio import ENERGY, FRAMES_PER_SECOND
+from dashfusion_models.features.tracks import SoundEnergy
 from dashfusion_models.media import FrameReader, Sound, read_image, read_sound
 from dashfusion_models.records import (
     MODALITIES,
@@ -38,12 +36,15 @@ from dashfusion_models.records import (
 )
 from dashfusion_models.segment import SegmentRule
 from dashfusion_models.speech.transcript_file import spread
+from dashfusion_models.spool import Spool
+from dashfusion_models.stages import Stages
 
 __all__ = ["Heard", "Observation", "Report", "Request"]
 
 Report = Callable[[Progress], None]
 WordOrPhrase = TypeVar("WordOrPhrase", Word, Phrase)
-VoiceFrames = Float32[np.ndarray, "frames dims"]
+
+_AROUND_S = 1.0  # a mouth moves before it is heard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,14 @@ class Request:
 class Heard:
     """What the sound told: where speech is, the words, the frames of the voice from `start_s`.
 
-    `samples` is the sound itself, from `start_s` too. Without audio both are empty.
+    `samples` is the sound itself, from `start_s` too. Without audio both are empty. What is long
+    lies on disk and is read by stretches.
     """
 
     speech: tuple[Span, ...]
     transcript: Transcript | None
-    voice: VoiceFrames
-    samples: Samples
+    voice: Spool
+    samples: Spool
     start_s: float
 
     def cut(self, span: Span) -> Samples:
@@ -87,11 +89,24 @@ class Heard:
             max(0, round((seconds - self.start_s) * SAMPLE_RATE_HZ))
             for seconds in (span.start_s, span.end_s)
         )
-        return self.samples[first:last]
+        samples: Samples = self.samples[first:last]
+        return samples
+
+    def loudness(self, span: Span) -> SoundEnergy | None:
+        """Return the level in dB each 10 ms of a stretch and a little around it; None without."""
+        if not len(self.voice):
+            return None
+        around = (span.start_s - _AROUND_S, span.end_s + _AROUND_S)
+        first, last = (
+            min(len(self.voice), max(0, round((seconds - self.start_s) * FRAMES_PER_SECOND)))
+            for seconds in around
+        )
+        seconds = self.start_s + np.arange(first, last) / FRAMES_PER_SECOND
+        return seconds, self.voice[first:last][:, ENERGY].astype(np.float64)
 
 
 class Observation:
-    """Hears and sees one file; `warnings` and `timing_s` fill while it works."""
+    """Hears and sees one file; `warnings` and `stages` fill while it works."""
 
     def __init__(
         self, media: MediaInfo, request: Request, engines: Engines, report: Report
@@ -101,18 +116,17 @@ class Observation:
         self._request = request
         self._engines = engines
         self._report = report
-        self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._sound_warnings: list[str] = []  # one list a thread, so that their order is fixed
         self._picture_warnings: list[str] = []
-        self.timing_s: dict[str, float] = {}
+        self.stages = Stages()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was wrong, each once: first with the sound, then with the pictures."""
         return tuple(dict.fromkeys((*self._sound_warnings, *self._picture_warnings)))
 
-    def run(self) -> tuple[Heard, tuple[FrameFaces, ...]]:
+    def run(self) -> tuple[Heard, Sequence[FrameFaces]]:
         """Hear and see at the same time.
 
         Raises:
@@ -122,29 +136,33 @@ class Observation:
         """
         with ThreadPoolExecutor(max_workers=2) as pool:
             watching = pool.submit(self._watch)
+            if "audio" in self._request.modalities and self._media.has_audio:
+                self._engines.begin_voice()  # is ready when the sound is decoded
             try:
                 return self._listen(pool), watching.result()
             except BaseException:
                 self._stopped.set()  # or the pool would wait for the last picture
                 raise
 
-    def _watch(self) -> tuple[FrameFaces, ...]:
+    def _watch(self) -> Sequence[FrameFaces]:
         """Look at the pictures; without them, or without a face engine, at nothing."""
         if "vision" not in self._request.modalities:
             return ()
         if not self._media.has_video:
             self._picture_warnings.append("no pictures: scored without the face")
             return ()
-        with self.stage("vision"):
+        with self.stages.stage("vision"):
             try:
                 faces = self._engines.faces(video=not self._media.is_image)
                 faces.start()
                 for frame in self._frames():
                     if self._stopped.is_set():
                         return ()
-                    faces.submit(frame)
+                    with self.stages.waiting("vision"):
+                        faces.submit(frame)
                     self._report(Progress("vision", frame.seconds, self._media.duration_s))
-                seen = faces.finish()
+                with self.stages.waiting("vision"):
+                    seen = faces.finish()
                 self._picture_warnings += faces.warnings
                 return seen
             except FaceError as error:
@@ -166,33 +184,35 @@ class Observation:
     def _listen(self, pool: ThreadPoolExecutor) -> Heard:
         """Hear the sound: voice activity first, then words and voice side by side."""
         wanted = self._request
-        silence, nothing = np.zeros((0, FRAME_DIMS), np.float32), np.zeros(0, np.float32)
+        nothing = Spool(np.float32)
         if not {"text", "audio"} & wanted.modalities or not self._media.has_audio:
             if not self._media.has_audio and not self._media.is_image:
                 self._sound_warnings.append("no sound: scored from the face alone")
             given = self._given((), self._media.duration_s) if "text" in wanted.modalities else None
-            return Heard((), given, silence, nothing, wanted.start_s)
-        with self.stage("decode"):
+            return Heard((), given, nothing, nothing, wanted.start_s)
+        with self.stages.stage("decode"):
             sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
             self._sound_warnings += sound.warnings
-            speech = self._engines.voice_activity()(sound.samples)
-        voice: Future[VoiceFrames] | None = None
+            speech = self._engines.voice_activity()(sound.recording)
+        voice: Future[Spool] | None = None
         if "audio" in wanted.modalities:
             voice = pool.submit(self._describe_voice, sound, spoken=bool(speech))
         transcript = self._transcribe(sound, speech) if "text" in wanted.modalities else None
         return Heard(
             tuple(_later(span, sound.start_s) for span in speech),
             transcript,
-            voice.result() if voice else silence,
-            sound.samples if voice else nothing,
+            voice.result() if voice else nothing,
+            sound.recording if voice else nothing,
             sound.start_s,
         )
 
-    def _describe_voice(self, sound: Sound, *, spoken: bool) -> VoiceFrames:
-        with self.stage("audio"):
-            if spoken:
-                self._engines.voice_states()  # loaded while words are recognised, not after it
-            frames = self._engines.audio.frames(sound.samples)
+    def _describe_voice(self, sound: Sound, *, spoken: bool) -> Spool:
+        with self.stages.stage("audio"):
+            with self.stages.waiting("audio"):
+                voice = self._engines.voice()
+                if spoken:
+                    self._engines.voice_states()  # loaded while words are recognised, not after it
+            frames = voice.frames(sound.recording)
             seconds = len(frames) / FRAMES_PER_SECOND
             self._report(Progress("audio", seconds, seconds))
         return frames
@@ -201,12 +221,15 @@ class Observation:
         """Recognise the words, unless they were given."""
         if self._request.transcript is not None:
             spans = [_later(span, sound.start_s) for span in speech]
-            return self._given(spans, sound.start_s + len(sound.samples) / SAMPLE_RATE_HZ)
+            return self._given(spans, sound.start_s + sound.seconds)
         if not speech:
             return None
-        with self.stage("transcribe"):
-            heard = self._engines.recogniser().recognise(
-                sound.samples,
+        with self.stages.stage("transcribe"):
+            with self.stages.waiting("transcribe"):
+                seen = self._media.has_video and "vision" in self._request.modalities
+                recogniser = self._engines.recogniser(beside_faces=seen)
+            heard = recogniser.recognise(
+                sound.recording,
                 speech,
                 language=self._request.language,
                 translate=self._request.translate,
@@ -227,17 +250,6 @@ class Observation:
             end_s = end_s if wanted.end_s is None else min(end_s, wanted.end_s)
             given = spread(given, speech or [Span(wanted.start_s, end_s)], end_s)
         return given
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add up how long a stage was at work."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            with self._lock:
-                spent = time.perf_counter() - started
-                self.timing_s[name] = self.timing_s.get(name, 0.0) + spent
 
 
 def _later(span: Span, seconds: float) -> Span:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 __all__ = ["MOST_WORDS", "said_before"]
 
 MOST_WORDS = 400  # a word is at least one word piece, and a BERT reads 512 of them
 
 
-def said_before(texts: Iterable[str | None]) -> list[str | None]:
-    """The last MOST_WORDS words before each text, oldest first; None where nothing was said.
+def said_before(texts: Iterable[str | None]) -> Iterator[str | None]:
+    """Yield the last MOST_WORDS words before each text, oldest first; None where nothing was said.
 
     `texts` are those of one video in the order of time; None stands for an utterance without words.
     """
     words: list[str] = []
-    found: list[str | None] = []
     for text in texts:
-        found.append(" ".join(words) or None)
+        yield " ".join(words) or None
         words = [*words, *(text or "").split()][-MOST_WORDS:]
-    return found

@@ -14,7 +14,7 @@ from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.network.sequence import Sequence as Encoded
 from dashfusion_models.records import MODALITIES, Features, Modality, Streams
 
-__all__ = ["Scored", "final_score", "score", "score_encoded"]
+__all__ = ["BATCH", "Scored", "final_score", "score", "score_encoded"]
 
 BATCH = 4  # utterances scored together: more need memory, and hardly less time
 

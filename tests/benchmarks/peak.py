@@ -3,27 +3,42 @@
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["Seen", "peak_of"]
+__all__ = ["Seen", "peak_of", "proportional", "resident"]
 
 POLL_S = 0.1
 
 
+def resident(process: psutil.Process) -> int:
+    """Bytes in memory; what processes share counts for each of them."""
+    return process.memory_info().rss
+
+
+def proportional(process: psutil.Process) -> int:
+    """Bytes in memory (Linux); what processes share is divided among them."""
+    return process.memory_full_info().pss
+
+
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of a command: resident bytes of all its processes, seconds, what it printed."""
+    """What was seen of a command: bytes of all its processes at most, seconds, what it printed."""
 
     peak_bytes: int
     seconds: float
     out: str
 
 
-def peak_of(command: Sequence[str]) -> Seen:
-    """Run a command to its end and watch it.
+def peak_of(
+    command: Sequence[str],
+    *,
+    size: Callable[[psutil.Process], int] = resident,
+    poll_s: float = POLL_S,
+) -> Seen:
+    """Run a command to its end and look at it every `poll_s`.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -38,11 +53,11 @@ def peak_of(command: Sequence[str]) -> Seen:
             total = 0
             try:
                 for one in (root, *root.children(recursive=True)):
-                    total += one.memory_info().rss
+                    total += size(one)
             except psutil.Error:
                 pass
             peak = max(peak, total)
-            time.sleep(POLL_S)
+            time.sleep(poll_s)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

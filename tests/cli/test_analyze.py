@@ -94,6 +94,7 @@ def test_options_reach_the_analyzer(command: Command, road: FakeRoad, clip: Path
         "asr": "openai-whisper",
         "asr_model": "small",
         "offline": True,
+        "in_background": True,
     }
     assert road.options == {
         "language": "zh",

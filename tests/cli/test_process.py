@@ -72,6 +72,7 @@ def plain(code: str) -> subprocess.CompletedProcess[str]:
     [
         "--help",
         "analyze --help",
+        "batch --help",
         "extract --help",
         "train --help",
         "eval --help",

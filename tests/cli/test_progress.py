@@ -38,3 +38,13 @@ def test_quiet_says_nothing_at_all(capsys: object) -> None:
             pass
     out, err = capsys.readouterr()  # type: ignore[attr-defined]
     assert (out, err) == ("", "")
+
+
+def test_files_of_a_folder_have_their_pace_and_time_left_in_the_note() -> None:
+    """Their own mean would be wrong: files are of different lengths."""
+    stream, now = io.StringIO(), [0.0]
+    lines = PlainLines(stream, clock=lambda: now[0])
+    lines(Progress("batch", 0, 60, "files"))
+    now[0] = 12.0
+    lines(Progress("batch", 3, 60, "files", "15.0 files/min, 3:48 left, 1 failed"))
+    assert stream.getvalue() == "batch 3 of 60 files, 15.0 files/min, 3:48 left, 1 failed\n"

@@ -113,3 +113,20 @@ def test_missing_tensors_are_refused(tmp_path: Path) -> None:
     save_checkpoint(checkpoint, path)
     with pytest.raises(CheckpointError, match="damaged or of another version"):
         load_checkpoint(path)
+
+
+def test_loading_draws_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, saved = tmp_path / "one.safetensors", planted().network
+    save_checkpoint(planted(), path)
+
+    def draws(*arguments: object, **named: object) -> None:
+        raise AssertionError("a random weight was drawn")
+
+    for name in ("normal_", "uniform_"):
+        monkeypatch.setattr(torch.Tensor, name, draws)
+    loaded = load_checkpoint(path).network
+    for kind in ("state_dict", "named_buffers", "named_parameters"):
+        expected, found = dict(getattr(saved, kind)()), dict(getattr(loaded, kind)())
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert all(parameter.requires_grad for parameter in loaded.parameters())

@@ -1,6 +1,8 @@
 """Which speech weights are taken, and what offline means."""
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,3 +48,45 @@ def test_offline_by_the_environment(
 ) -> None:
     monkeypatch.setenv("DASHFUSION_OFFLINE", value)
     assert asked_offline() is offline
+
+
+def test_no_engine_waits_for_another_to_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(self: object, weights: object) -> None:
+        begun.set()
+        assert go.wait(10)
+
+    monkeypatch.setattr("dashfusion_models.speech.voice_states.VoiceStates.__init__", slow)
+    engines = Engines()
+    loading = threading.Thread(target=engines.voice_states)
+    loading.start()
+    assert begun.wait(10)
+    words = SimpleNamespace(engine="planted", model="base", device="cpu", recognise=print)
+    monkeypatch.setattr(module, "load_recogniser", lambda *_, **__: words)
+    assert engines.recogniser() is words  # type: ignore[comparison-overlap]
+    go.set()
+    loading.join()
+
+
+def test_the_voice_is_made_ready_once_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, warmed = threading.Event(), []
+
+    def slow() -> None:
+        assert go.wait(10)
+        warmed.append(threading.current_thread())
+
+    engines = Engines()
+    monkeypatch.setattr(engines.audio, "warm_up", slow)
+    assert not engines.begin_voice().done()
+    go.set()
+    assert engines.voice() is engines.audio and engines.voice() is engines.audio
+    assert len(warmed) == 1 and warmed[0] is not threading.current_thread()
+
+
+def test_a_voice_that_cannot_be_made_ready_fails_where_it_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engines = Engines()
+    monkeypatch.setattr(engines.audio, "warm_up", lambda: 1 / 0)
+    assert engines.voice() is engines.audio

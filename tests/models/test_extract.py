@@ -61,7 +61,7 @@ def test_each_utterance_has_the_state_of_its_own_samples(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states = _States()
-    found = _extract(clip, states, monkeypatch).extracted
+    found = tuple(_extract(clip, states, monkeypatch).extracted)
     assert len(found) == len(states.heard) == 2
     for number, (each, heard) in enumerate(zip(found, states.heard, strict=True), start=1):
         audio = each.features.audio
@@ -76,7 +76,7 @@ def test_a_labelled_clip_is_heard_from_the_first_to_the_last_speech(
 ) -> None:
     states = _States()
     extraction = _extract(clip, states, monkeypatch, whole=True)
-    assert len(extraction.extracted) == 1
+    assert len(tuple(extraction.extracted)) == 1
     np.testing.assert_allclose(states.heard[0], _samples(1.0, 6.0), atol=1e-6)
     assert "audio" in extraction.timing_s
 
@@ -86,14 +86,14 @@ def test_a_window_of_the_file_is_heard_in_the_time_of_the_file(
 ) -> None:
     """Speech times of the samples start with the window: 1 to 2 s there is 1.5 to 2.5 s here."""
     states = _States()
-    _extract(clip, states, monkeypatch, whole=True, start_s=0.5, end_s=3.0)
+    tuple(_extract(clip, states, monkeypatch, whole=True, start_s=0.5, end_s=3.0).extracted)
     np.testing.assert_allclose(states.heard[0], _samples(1.5, 3.0), atol=1e-6)
 
 
 def test_each_utterance_knows_what_was_said_before_it(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = _extract(clip, _States(), monkeypatch).extracted
+    found = tuple(_extract(clip, _States(), monkeypatch).extracted)
     assert [e.features.text for e in found] == ["words.", "words."]
     assert [e.features.context for e in found] == [None, "words."]
     (whole,) = _extract(clip, _States(), monkeypatch, whole=True).extracted

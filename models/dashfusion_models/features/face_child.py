@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -129,6 +130,9 @@ def _main() -> None:
     os.dup2(nowhere, 2)
     # MediaPipe's sound tasks, which it always loads, would search the system for a sound library.
     sys.modules["sounddevice"] = None  # type: ignore[assignment]
+    # Its drawing tools load Matplotlib, which takes as long as all the rest of it.
+    for name in ("matplotlib", "matplotlib.pyplot"):
+        sys.modules[name] = ModuleType(name)
     video = sys.argv[2] == "video"
     try:
         _serve(Path(sys.argv[1]), video=video, source=sys.stdin.buffer, sink=sink)

@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,8 @@ from dashfusion_models.errors import FaceError
 from dashfusion_models.features import face_child
 from dashfusion_models.features.face_engine import CUT_OFF
 from dashfusion_models.features.regions import Box
-from dashfusion_models.records import Face, Frame, FrameFaces
+from dashfusion_models.features.seen import Answer, Seen
+from dashfusion_models.records import Frame, FrameFaces
 
 __all__ = ["FaceProcess"]
 
@@ -32,15 +34,6 @@ class _Look:
 
     seconds: float
     message: bytes
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """The faces of a picture; `again` where the first look found none and there was a second."""
-
-    seconds: float
-    again: bool
-    faces: tuple[Face, ...]
 
 
 class FaceProcess:
@@ -72,7 +65,7 @@ class FaceProcess:
 
     def _forget(self) -> None:
         """Forget the last file."""
-        self._answers: list[_Answer] = []
+        self._answers = Seen()
         self._submitted = self._noted = 0
         self._warnings: list[str] = []
         self._failure: FaceError | None = None
@@ -154,7 +147,7 @@ class FaceProcess:
             return (boxes, False) if self._missed else ((), False)
         return (), self._missed and seconds - self._searched_s >= SEARCH_EVERY_S
 
-    def finish(self) -> tuple[FrameFaces, ...]:
+    def finish(self) -> Sequence[FrameFaces]:
         """Wait for the last answers of the file and return all, in the order of time.
 
         The child stays for the next file; `close` ends it.
@@ -168,7 +161,7 @@ class FaceProcess:
             self._worker = None
         if self._failure is not None:
             raise self._failure
-        return tuple(FrameFaces(answer.seconds, answer.faces) for answer in self._answers)
+        return self._answers
 
     def close(self) -> None:
         """End the child; it is gone when this returns."""
@@ -199,7 +192,7 @@ class FaceProcess:
         while (look := self._waiting.get()) is not None:
             if self._over():
                 continue
-            answer = _Answer(look.seconds, again=False, faces=())
+            answer = Answer(look.seconds, faces=())
             try:
                 answer = self._ask(look)
             except (EOFError, OSError):
@@ -210,7 +203,7 @@ class FaceProcess:
                 self._answers.append(answer)
                 self._news.notify_all()
 
-    def _ask(self, look: _Look) -> _Answer:
+    def _ask(self, look: _Look) -> Answer:
         """Send one picture and wait for its faces; a child that takes too long is killed."""
         child = self._child
         if child is None or child.stdout is None:
@@ -221,7 +214,7 @@ class FaceProcess:
             self._ready = True
         self._send(look.message)
         again, faces = face_child.unpack_faces(self._answer(child, next_s))
-        return _Answer(look.seconds, again, faces)
+        return Answer(look.seconds, faces, again)
 
     def _answer(self, child: "subprocess.Popen[bytes]", patience_s: float) -> bytes:
         assert child.stdout is not None  # it was opened as a pipe

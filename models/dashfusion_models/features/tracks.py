@@ -4,7 +4,8 @@ A face is followed by the overlap of its boxes; a cut to another picture ends a 
 do not overlap any more. The speaking face is the one whose mouth moves when the sound is loud.
 """
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float64
 from dashfusion_models.features.vision import BLENDSHAPES
 from dashfusion_models.records import Face, FaceChoice, FrameFaces, Span
 
-__all__ = ["Track", "choose", "track"]
+__all__ = ["SoundEnergy", "Track", "Tracks", "choose"]
 
 LEAST_OVERLAP = 0.3  # intersection over union of the same face in two pictures
 LONGEST_GAP_S = 1.0  # a face unseen for longer comes back as another track
@@ -43,26 +44,58 @@ class Track:
     faces: tuple[tuple[float, Face], ...]
 
 
-def track(frames: Sequence[FrameFaces]) -> tuple[Track, ...]:
-    """Join the faces of a file's pictures, which come in the order of time, to tracks."""
-    tracks: list[list[tuple[float, Face]]] = []
+class Tracks:
+    """The faces of a file's pictures, joined to tracks; a stretch of them is read when wanted.
+
+    In memory stay only the times of the pictures and whose each face is. `frames` come in the order
+    of time.
+    """
+
+    def __init__(self, frames: Sequence[FrameFaces]) -> None:
+        """Follow the faces through all pictures."""
+        self._frames = frames
+        times, owners, ends = array("d"), array("i"), array("q", [0])
+        for frame, ids in _followed(frames):
+            times.append(frame.seconds)
+            owners.extend(ids)
+            ends.append(len(owners))
+        self._owners, self._ends = owners, ends
+        self.times: Times = np.array(times)
+        self.shown: Bool[np.ndarray, " times"] = np.diff(np.array(ends)) > 0  # any face
+
+    def within(self, span: Span) -> tuple[tuple[FrameFaces, ...], tuple[Track, ...]]:
+        """Return the pictures inside a span, and those parts of the tracks that lie in it."""
+        first, last = np.searchsorted(self.times, (span.start_s, span.end_s)).tolist()
+        frames = tuple(self._frames[first:last])
+        found: dict[int, list[tuple[float, Face]]] = {}
+        for i, frame in enumerate(frames, first):
+            ids = self._owners[self._ends[i] : self._ends[i + 1]]
+            for owner, face in zip(ids, frame.faces, strict=True):
+                found.setdefault(owner, []).append((frame.seconds, face))
+        return frames, tuple(Track(id=i, faces=tuple(found[i])) for i in sorted(found))
+
+
+def _followed(frames: Iterable[FrameFaces]) -> Iterator[tuple[FrameFaces, list[int]]]:
+    """Yield each picture with the id of the track that each of its faces belongs to."""
+    latest: dict[int, tuple[float, Box]] = {}  # of each track that may go on: when and where
+    count = 0
     for frame in frames:
-        recent = [i for i, t in enumerate(tracks) if frame.seconds - t[-1][0] <= LONGEST_GAP_S]
+        latest = {i: t for i, t in latest.items() if frame.seconds - t[0] <= LONGEST_GAP_S}
         pairs = [
-            (_overlap(tracks[i][-1][1].box, face.box), -k, i)
-            for i in recent
+            (_overlap(box, face.box), -k, i)
+            for i, (_, box) in latest.items()
             for k, face in enumerate(frame.faces)
         ]
         joined: dict[int, int] = {}
         for overlap, k, i in sorted(pairs, reverse=True):
             if overlap >= LEAST_OVERLAP and -k not in joined and i not in joined.values():
                 joined[-k] = i
+        ids = []
         for k, face in enumerate(frame.faces):
-            if k in joined:
-                tracks[joined[k]].append((frame.seconds, face))
-            else:
-                tracks.append([(frame.seconds, face)])
-    return tuple(Track(id=i, faces=tuple(faces)) for i, faces in enumerate(tracks))
+            ids.append(joined.get(k, count))
+            count = max(count, ids[-1] + 1)
+            latest[ids[-1]] = (frame.seconds, face.box)
+        yield frame, ids
 
 
 def choose(

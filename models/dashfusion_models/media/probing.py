@@ -8,7 +8,7 @@ from dashfusion_models.media.pictures import first_size
 from dashfusion_models.media.source import MediaSource
 from dashfusion_models.records import MediaInfo
 
-__all__ = ["probe"]
+__all__ = ["duration_of", "probe"]
 
 _NO_LENGTH = {"mp3", "aac", "ac3", "eac3", "amr", "amrnb", "amrwb"}  # FFmpeg guesses from the rate
 
@@ -41,6 +41,17 @@ def probe(path: Path) -> MediaInfo:
         height=size[1] if size else None,
         fps=float(rate) if rate and not is_image else None,
     )
+
+
+def duration_of(path: Path) -> float:
+    """Return the length of a file in seconds without decoding it; 0 for an image.
+
+    Raises:
+        MediaError: the file cannot be read.
+    """
+    with MediaSource(path) as source:
+        is_image = _is_image(source)
+    return 0.0 if is_image else _duration_s(path)
 
 
 def _sha256(path: Path) -> str:

@@ -13,13 +13,14 @@ from av.audio.resampler import AudioResampler
 from jaxtyping import Float32
 
 from dashfusion_models.media.source import MediaSource
-from dashfusion_models.records import SAMPLE_RATE_HZ, Samples
+from dashfusion_models.records import SAMPLE_RATE_HZ, Samples, Span
+from dashfusion_models.spool import Spool
 
 __all__ = ["Sound", "read_sound"]
 
 _GAP_S = 0.05  # time stamps jitter by less; what is more is a real gap or overlap
+_HOLE_S = 1.0  # what is longer is worth telling: there may be damage
 _CHUNK_SAMPLES = 1 << 16  # resampled together: FFmpeg's filter costs more a call than a sample
-_UNKNOWN_S = 600.0  # first guess at the length of a file that does not tell it
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
 
 _Mono = Float32[np.ndarray, " mono"]
@@ -27,11 +28,25 @@ _Mono = Float32[np.ndarray, " mono"]
 
 @dataclass(frozen=True)
 class Sound:
-    """Mono sound; sample k is at `start_s` + k / 16000 seconds of the file."""
+    """Mono sound; sample k is at `start_s` + k / 16000 seconds of the file.
 
-    samples: Samples
+    The recording is on disk where it is long.
+    """
+
+    recording: Spool
     start_s: float
     warnings: tuple[str, ...]
+
+    @property
+    def samples(self) -> Samples:
+        """All of it at once."""
+        samples: Samples = self.recording[:]
+        return samples
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.recording) / SAMPLE_RATE_HZ
 
 
 def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Sound:
@@ -42,14 +57,15 @@ def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) 
 
     Raises:
         MediaError: the file cannot be read, or has neither sound nor pictures.
+        DiskError: there is no room for long sound.
     """
     with MediaSource(path) as source:
-        length_s = source.declared_s or _UNKNOWN_S
-        timeline = _Timeline(start_s, end_s, length_s)
+        timeline = _Timeline(start_s, end_s)
         for seconds, frame in source.frames("audio", start_s=start_s, end_s=end_s):
             if isinstance(frame, AudioFrame) and frame.samples:
                 timeline.put(seconds, _mono(frame), frame.sample_rate)
-        return Sound(timeline.finish(), start_s, tuple(source.warnings))
+        recording = timeline.finish()
+        return Sound(recording, start_s, (*source.warnings, *timeline.warnings()))
 
 
 def _mono(frame: AudioFrame) -> _Mono:
@@ -68,14 +84,12 @@ def _mono(frame: AudioFrame) -> _Mono:
 
 
 class _Timeline:
-    """One array of 16 kHz samples, each piece laid at its own time; the rest is silence."""
+    """16 kHz samples, each piece laid at its own time; the rest is silence."""
 
-    def __init__(self, start_s: float, end_s: float | None, length_s: float) -> None:
+    def __init__(self, start_s: float, end_s: float | None) -> None:
         self._start_s = start_s
         self._limit = None if end_s is None else _samples_in(max(0.0, end_s - start_s))
-        guess = max(0, _samples_in(length_s + 1.0 - start_s))
-        self._samples = np.zeros(min(guess, self._limit or guess), dtype=np.float32)
-        self._filled = 0
+        self._recording = Spool(np.float32)
         self._rate = 0  # of the run of gapless sound being written; 0 before the first
         self._run_s = 0.0  # where the run begins
         self._taken = 0  # samples of the run at its own rate
@@ -83,6 +97,7 @@ class _Timeline:
         self._pending: list[_Mono] = []
         self._held = 0  # samples in `_pending`
         self._resampler: AudioResampler | None = None
+        self._holes: list[Span] = []
 
     def put(self, seconds: float, mono: _Mono, rate: int) -> None:
         """Lay a piece at its time; what overlaps the piece before it is dropped."""
@@ -91,6 +106,8 @@ class _Timeline:
             mono, seconds = mono[round((due_s - seconds) * rate) :], due_s
         if not mono.size:
             return
+        if seconds > due_s + _HOLE_S:
+            self._holes.append(Span(due_s, seconds))
         if rate != self._rate or seconds > due_s + _GAP_S:
             self._end_run()
             self._rate, self._run_s, self._taken, self._written = rate, seconds, 0, 0
@@ -100,11 +117,19 @@ class _Timeline:
         if self._held >= _CHUNK_SAMPLES:
             self._push()
 
-    def finish(self) -> Samples:
+    def finish(self) -> Spool:
         """Return the samples; the timeline is used up."""
         self._end_run()
-        self._samples.resize(self._filled, refcheck=False)
-        return np.clip(self._samples, -1.0, 1.0, out=self._samples)
+        return self._recording
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say where the file holds no sound between two pieces of it."""
+        if not self._holes:
+            return ()
+        longest = max(self._holes, key=lambda hole: hole.duration_s)
+        told = f"no sound in the file from {longest.start_s:.1f} to {longest.end_s:.1f} s"
+        others = len(self._holes) - 1
+        return (f"{told} (shorter gaps: {others})" if others else told,)
 
     def _push(self) -> None:
         """Bring the pending pieces to 16 kHz and write them."""
@@ -137,12 +162,8 @@ class _Timeline:
         piece = piece[max(0, -begin) :]
         begin = max(0, begin)
         end = begin + piece.size if self._limit is None else min(begin + piece.size, self._limit)
-        if end <= begin:
-            return
-        if end > self._samples.size:  # zeros come in, so that gaps are silent
-            self._samples.resize(max(end, self._samples.size * 5 // 4), refcheck=False)
-        self._samples[begin:end] = piece[: end - begin]
-        self._filled = max(self._filled, end)
+        if end > begin:
+            self._recording.write(begin, np.clip(piece[: end - begin], -1.0, 1.0))
 
 
 def _samples_in(seconds: float) -> int:

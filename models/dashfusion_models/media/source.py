@@ -1,5 +1,6 @@
 """An open media file, decoded with honest times: seconds from where its container starts."""
 
+import math
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -195,7 +196,9 @@ class MediaSource:
                 decoded = packet.decode() if packet is not None else stream.decode(None)
             except (FFmpegError, OSError) as error:
                 _raise_if_disk(self.path, error)
-                tally.damaged += packet is not None
+                if packet is not None:
+                    tally.damaged += 1
+                    tally.damaged_s = tally.damaged_s or clock.end_s
                 continue
             for frame in decoded:
                 assert isinstance(frame, AudioFrame | VideoFrame)
@@ -241,8 +244,9 @@ class MediaSource:
                 f"the file ends early: {what} could be read up to {reached_s:.1f} s"
             )
         if tally.damaged:
-            packets = "packet" if tally.damaged == 1 else "packets"
-            self.warnings.append(f"damaged {what} left out: {tally.damaged} {packets}")
+            packets = "packet" if tally.damaged == 1 else "packets, the first"
+            where = f"{tally.damaged} {packets} at {tally.damaged_s or 0.0:.1f} s"
+            self.warnings.append(f"damaged {what} left out: {where}")
 
 
 @dataclass
@@ -252,6 +256,7 @@ class _Tally:
     end_s: float = 0.0
     broken: bool = False
     damaged: int = 0
+    damaged_s: float | None = None  # where the first damaged packet is
 
 
 class _Clock:
@@ -269,7 +274,7 @@ class _Clock:
         if stamp_s is None and frame.dts is not None and frame.time_base is not None:
             stamp_s = float(frame.dts * frame.time_base)
         seconds = self.end_s
-        if stamp_s is not None:
+        if stamp_s is not None and math.isfinite(stamp_s):  # after damage FFmpeg divides by zero
             seconds = stamp_s + self._shift_s
             fell_back = self._started and seconds < self.end_s - _BACK_JUMP_S
             if fell_back or seconds > self._limit_s:

@@ -37,7 +37,7 @@ class TextEncoder(nn.Module):
         try:
             encoder = AutoConfig.for_model(values.pop("model_type", ""), **values)
             self.bert = AutoModel.from_config(  # type: ignore[no-untyped-call]
-                encoder, add_pooling_layer=False, attn_implementation="sdpa"
+                encoder, add_pooling_layer=False
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"text encoder: {error}; give a BERT-like model") from error
@@ -55,15 +55,14 @@ class TextEncoder(nn.Module):
         """Refuse more context than the encoder can read behind a text.
 
         Raises:
-            ConfigError: it is no BERT, knows no second text, or has too few positions.
+            ConfigError: it is a BERT that knows no second text, or has too few positions.
         """
         shape = self.bert.config
+        most = shape.max_position_embeddings - MAX_WORD_PIECES - 1
         fact = None
-        if not self.packs:
-            fact = "only a BERT reads context"
-        elif shape.type_vocab_size < 2:
+        if self.packs and shape.type_vocab_size < 2:
             fact = "this text encoder knows no second text"
-        elif (most := shape.max_position_embeddings - MAX_WORD_PIECES - 1) < context_tokens:
+        elif most < context_tokens:
             fact = f"this text encoder has room for {max(0, most)}"
         if fact:
             raise ConfigError(f"context_tokens: is {context_tokens}, but {fact}; set it lower or 0")
@@ -74,10 +73,16 @@ class TextEncoder(nn.Module):
         return Sequence(values=values, real=tokens.real)
 
     def _padded(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
-        hidden = self.bert(
-            input_ids=tokens.ids, attention_mask=tokens.real.long()
-        ).last_hidden_state
-        projected: Tensor = self.project(hidden)
+        """One text a row, at once followed by what was said before it."""
+        pieces = tokens.pieces()
+        steps = tokens.ids.shape[1]
+        row = torch.full_like(pieces.ids[:, :1], self.bert.config.pad_token_id or 0)
+        row = row.expand(len(row), pieces.ids.shape[1] + 1)  # padding goes to the last place
+        place = torch.where(pieces.real, pieces.positions, row.shape[1] - 1)
+        ids = row.scatter(1, place, pieces.ids)[:, :-1]
+        real = torch.zeros_like(row).scatter(1, place, pieces.real.long())[:, :-1]
+        hidden = self.bert(input_ids=ids, attention_mask=real).last_hidden_state
+        projected: Tensor = self.project(hidden[:, :steps])
         return projected
 
     def _packed(self, tokens: Tokens) -> Float[Tensor, "b t d"]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from dashfusion_models.errors import ConfigError, SpeechError
+from dashfusion_models.freed import give_back
 from dashfusion_models.records import (
     SAMPLE_RATE_HZ,
     Language,
@@ -19,6 +20,7 @@ from dashfusion_models.records import (
     Transcript,
 )
 from dashfusion_models.speech.windows import Heard, Window, cut_windows, kept_phrases
+from dashfusion_models.spool import Recording
 
 __all__ = ["Decoder", "Recogniser", "WhisperRecogniser"]
 
@@ -51,7 +53,7 @@ class Recogniser(Protocol):
 
     def recognise(
         self,
-        samples: Samples,
+        samples: Recording,
         speech: Sequence[Span],
         *,
         language: str | None,
@@ -94,7 +96,7 @@ class WhisperRecogniser:
 
     def recognise(
         self,
-        samples: Samples,
+        samples: Recording,
         speech: Sequence[Span],
         *,
         language: str | None,
@@ -121,6 +123,7 @@ class WhisperRecogniser:
                 heard = self.decoder.decode(sound, language=code, translate=translated)
                 joins = translated or code not in _WITHOUT_SPACES
                 phrases.extend(kept_phrases(heard, window, join_words=joins))
+                give_back()
         except (RuntimeError, MemoryError) as error:
             reason = " ".join(str(error).split())[:200]
             raise SpeechError(
@@ -130,7 +133,9 @@ class WhisperRecogniser:
         report(Progress("transcribe", total_s, total_s))
         return Transcript(tuple(phrases), spoken, self.engine, self.model, translated=translated)
 
-    def _language(self, samples: Samples, windows: Sequence[Window], named: str | None) -> Language:
+    def _language(
+        self, samples: Recording, windows: Sequence[Window], named: str | None
+    ) -> Language:
         """Check the language that was named, or detect it."""
         iso = {_ISO.get(code, code) for code in self.decoder.languages}
         if named is not None:
@@ -162,5 +167,5 @@ def _spread(windows: Sequence[Window]) -> list[Window]:
     ]
 
 
-def _sound(samples: Samples, span: Span) -> Float32[np.ndarray, " window"]:
+def _sound(samples: Recording, span: Span) -> Float32[np.ndarray, " window"]:
     return samples[int(span.start_s * SAMPLE_RATE_HZ) : int(span.end_s * SAMPLE_RATE_HZ)]

@@ -9,7 +9,6 @@ is tried again at rising temperatures, with a fixed seed. (A beam of 5 took thre
 
 import importlib.util
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,10 @@ import numpy as np
 
 from dashfusion_models.errors import ConfigError, SpeechError
 from dashfusion_models.records import Samples, Word
+from dashfusion_models.resources import threads_here
+from dashfusion_models.speech.ctranslate2_folder import ctranslate2_folder
 from dashfusion_models.speech.recogniser import Decoder, Recogniser, WhisperRecogniser
-from dashfusion_models.speech.whisper_weights import ctranslate2_folder, openai_tensors
+from dashfusion_models.speech.steady import SteadyFilters
 from dashfusion_models.speech.windows import Heard
 
 __all__ = ["Recogniser", "load_recogniser"]
@@ -59,7 +60,7 @@ def load_recogniser(
     if engine == "auto":
         installed = not is_file and importlib.util.find_spec("faster_whisper") is not None
         engine = "faster-whisper" if installed else "openai-whisper"
-    count = threads or min(_MOST_THREADS, _cores())
+    count = threads or min(_MOST_THREADS, threads_here())
     decoder: Decoder
     if engine == "faster-whisper":
         if is_file:
@@ -70,13 +71,6 @@ def load_recogniser(
     else:
         decoder = _OpenAIWhisper(model, weights, device=device, threads=count)
     return WhisperRecogniser(engine, model, decoder.device, decoder)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _options(languages: frozenset[str], language: str, translate: bool) -> dict[str, Any]:
@@ -149,6 +143,7 @@ class _FasterWhisper:
         if mels != model.feature_extractor.mel_filters.shape[0]:  # no preprocessor_config.json
             extractor = self._package.feature_extractor.FeatureExtractor
             model.feature_extractor = extractor(feature_size=mels)
+        model.feature_extractor.mel_filters = SteadyFilters(model.feature_extractor.mel_filters)
         if kind != "cpu":
             model.encode(np.zeros((mels, model.feature_extractor.nb_max_frames), np.float32))
         model.encode = _Remembered(model.encode, np.array_equal)
@@ -230,6 +225,8 @@ class _OpenAIWhisper:
         self.languages = frozenset(codes)
 
     def _load(self, model: str, weights: Callable[[str], Path]) -> Any:
+        from dashfusion_models.speech.whisper_weights import openai_tensors
+
         tensors = openai_tensors(model, weights)
         dims, heads = tensors.dims, tensors.alignment_heads
         network = self._whisper.model.Whisper(self._whisper.model.ModelDimensions(**dims))

@@ -2,7 +2,7 @@
 
 The model lies in `vendor/silero_vad`, so that the gate is there whichever speech engine is used.
 Sound is read in blocks and the detector's memory is carried from one to the next: hours of sound
-need no more room than a minute, beside the samples themselves.
+need no more room than a minute.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from dashfusion_models.records import SAMPLE_RATE_HZ, Samples, Span
+from dashfusion_models.records import SAMPLE_RATE_HZ, Span
+from dashfusion_models.spool import Recording
 
 __all__ = ["WINDOW_SAMPLES", "VoiceActivity", "speech_probabilities"]
 
@@ -31,7 +32,7 @@ _PAD_S = 0.2  # soft beginnings and ends of words score low
 _Probabilities = Float32[np.ndarray, " windows"]
 
 
-def speech_probabilities(samples: Samples) -> _Probabilities:
+def speech_probabilities(samples: Recording) -> _Probabilities:
     """Return the probability of speech of each 512 samples (32 ms); the last is padded."""
     return VoiceActivity().probabilities(samples)
 
@@ -54,11 +55,11 @@ class VoiceActivity:
                 path, sess_options=options, providers=["CPUExecutionProvider"]
             )
 
-    def __call__(self, samples: Samples) -> tuple[Span, ...]:
+    def __call__(self, samples: Recording) -> tuple[Span, ...]:
         """Return the spans of speech in seconds, in order, apart from each other."""
         return _spans(self.probabilities(samples), len(samples) / SAMPLE_RATE_HZ)
 
-    def probabilities(self, samples: Samples) -> _Probabilities:
+    def probabilities(self, samples: Recording) -> _Probabilities:
         """Return the probability of speech of each 512 samples (32 ms); the last is padded."""
         h = np.zeros(_STATE_SHAPE, dtype=np.float32)
         c = np.zeros(_STATE_SHAPE, dtype=np.float32)
@@ -69,7 +70,7 @@ class VoiceActivity:
         return np.concatenate(found)
 
 
-def _blocks(samples: Samples) -> Iterator[Float32[np.ndarray, "windows 576"]]:
+def _blocks(samples: Recording) -> Iterator[Float32[np.ndarray, "windows 576"]]:
     """Yield windows with the end of the window before in front of each."""
     step = _BLOCK_WINDOWS * WINDOW_SAMPLES
     for start in range(0, len(samples), step):
@@ -108,7 +109,7 @@ def _spans(probabilities: _Probabilities, duration_s: float) -> tuple[Span, ...]
 def _runs(probabilities: _Probabilities) -> Iterator[tuple[int, int]]:
     """Yield (first, behind the last) window of each run that enters high and leaves low."""
     start: int | None = None
-    for i, p in enumerate(probabilities.tolist()):
+    for i, p in enumerate(map(float, probabilities)):
         if start is None and p >= _ENTER:
             start = i
         elif start is not None and p < _LEAVE:

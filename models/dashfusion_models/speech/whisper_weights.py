@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from dashfusion_models.errors import WeightsError
+from dashfusion_models.speech.ctranslate2_folder import ctranslate2_folder
 
 __all__ = [
     "WhisperTensors",
     "convert_ctranslate2",
-    "ctranslate2_folder",
     "openai_tensors",
     "read_ctranslate2",
     "read_official",
@@ -54,20 +54,6 @@ class WhisperTensors:
     dims: dict[str, int]
     state: dict[str, Tensor]
     alignment_heads: tuple[tuple[int, int], ...] | None
-
-
-def ctranslate2_folder(model: str, weights: Callable[[str], Path]) -> Path:
-    """Return the CTranslate2 folder of a size, or the one that `model` itself names.
-
-    Raises:
-        WeightsError: a file is missing that an engine would otherwise want to fetch.
-    """
-    path = Path(model)
-    folder = path if path.is_dir() else weights(f"whisper-{model}")
-    for name in ("model.bin", "config.json", "tokenizer.json"):
-        if not (folder / name).is_file():
-            raise WeightsError(f"{folder}: no {name} in it; fetch the folder again")
-    return folder
 
 
 def openai_tensors(model: str, weights: Callable[[str], Path]) -> WhisperTensors:

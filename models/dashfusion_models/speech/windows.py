@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashfusion_models.records import SAMPLE_RATE_HZ, Phrase, Samples, Span, Word
+from dashfusion_models.records import SAMPLE_RATE_HZ, Phrase, Span, Word
+from dashfusion_models.spool import Recording
 
 __all__ = ["Heard", "Window", "cut_windows", "kept_phrases"]
 
@@ -57,7 +58,7 @@ class Window(Span):
         return sum(span.duration_s for span in self.speech)
 
 
-def cut_windows(samples: Samples, speech: Sequence[Span]) -> tuple[Window, ...]:
+def cut_windows(samples: Recording, speech: Sequence[Span]) -> tuple[Window, ...]:
     """Group spans of speech into windows of at most 30 s.
 
     A cut lies in the longest silence that leaves the window at least half full; a single longer
@@ -92,7 +93,7 @@ def _fitting(spans: Sequence[Span]) -> int:
     return max(half_full, key=lambda i: (spans[i].start_s - spans[i - 1].end_s, i))
 
 
-def _pieces(samples: Samples, span: Span) -> list[Span]:
+def _pieces(samples: Recording, span: Span) -> list[Span]:
     """Cut a span into pieces of at most 30 s, each at the quietest point of its last third."""
     pieces = []
     start_s = span.start_s
@@ -105,7 +106,7 @@ def _pieces(samples: Samples, span: Span) -> list[Span]:
     return [*pieces, Span(start_s, span.end_s)]
 
 
-def _quietest(samples: Samples, span: Span) -> float:
+def _quietest(samples: Recording, span: Span) -> float:
     """Return the second at the middle of the quietest quarter of a second of a span."""
     step = int(_STEP_S * SAMPLE_RATE_HZ)
     first = int(span.start_s * SAMPLE_RATE_HZ)

@@ -8,5 +8,20 @@ from dashfusion_models.weights.lookup import (
     status,
     verify,
 )
+from dashfusion_models.weights.named import (
+    DEFAULT_CHECKPOINT,
+    fetch_speech_weights,
+    locate_checkpoint,
+)
 
-__all__ = ["WeightStatus", "cache_folder", "locate", "pull", "status", "verify"]
+__all__ = [
+    "DEFAULT_CHECKPOINT",
+    "WeightStatus",
+    "cache_folder",
+    "fetch_speech_weights",
+    "locate",
+    "locate_checkpoint",
+    "pull",
+    "status",
+    "verify",
+]

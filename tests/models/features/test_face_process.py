@@ -46,7 +46,7 @@ def look(process: FaceProcess, frames: list[Frame]) -> tuple[FrameFaces, ...]:
     process.start()
     for frame in frames:
         process.submit(frame)
-    return process.finish()
+    return tuple(process.finish())
 
 
 @needs_demo

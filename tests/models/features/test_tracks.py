@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dashfusion_models.features.tracks import Track, choose, track
+from dashfusion_models.features.tracks import Track, Tracks, choose
 from dashfusion_models.features.vision import BLENDSHAPES
 from dashfusion_models.records import Face, FrameFaces, Span
 
@@ -19,6 +19,11 @@ def face(box: Box, jaw: float = 0.0) -> Face:
 
 def frames(boxes: list[list[Box]]) -> list[FrameFaces]:
     return [FrameFaces(i / 10, tuple(face(b) for b in row)) for i, row in enumerate(boxes)]
+
+
+def track(seen: list[FrameFaces]) -> tuple[Track, ...]:
+    """All tracks of a file, whole."""
+    return Tracks(seen).within(Span(0.0, 1000.0))[1]
 
 
 def loudness(seed: int, seconds: float = 6.0) -> tuple[np.ndarray, np.ndarray]:

@@ -93,10 +93,26 @@ def test_rows_take_their_own_context() -> None:
     torch.testing.assert_close(together, torch.stack(one_by_one), rtol=1e-4, atol=1e-5)
 
 
-def test_only_a_bert_reads_context() -> None:
-    roberta = {**TINY_BERT, "model_type": "roberta", "max_position_embeddings": 140}
+@pytest.mark.parametrize("kind", ["mpnet", "roberta"])
+def test_another_encoder_reads_context_at_once_behind_each_text(kind: str) -> None:
+    """Its own reading of the joined word pieces, without any padding, is the reference."""
+    torch.manual_seed(0)
+    encoder = {**TINY_BERT, "model_type": kind, "pad_token_id": 1, "max_position_embeddings": 180}
+    network = DashFusion(tiny_config(text_encoder=encoder, context_tokens=10)).eval()
+    batch = batch_with(ids([8, 0, 3], 2))
+    text = batch.text
+    assert isinstance(text, Tokens) and text.before is not None
+    with torch.inference_mode():
+        found = network.encode(batch).text.values
+        for row in range(3):
+            own, said = text.ids[row][text.real[row]], text.before.ids[row][text.before.real[row]]
+            read = network.text_encoder.bert(input_ids=torch.cat([own, said])[None])
+            wanted = network.text_encoder.project(read.last_hidden_state[0, : len(own)])
+            torch.testing.assert_close(found[row, : len(own)], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_context_needs_room() -> None:
     for encoder, tokens, fact in (
-        (roberta, 8, "only a BERT reads context"),
         ({**TINY_BERT, "type_vocab_size": 1}, 8, "no second text"),
         ({**TINY_BERT, "max_position_embeddings": 136}, 8, "has room for 7"),
     ):

@@ -288,3 +288,28 @@ def test_a_shipped_checkpoint_is_compared_with_the_hash_beside_it(
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(WeightsError, match="known are joined, single, unpinned"):
         locate("nope")
+
+
+def test_speech_weights_are_fetched_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dashfusion_models.weights import named
+
+    here, fetched = {"whisper-tiny", "openai-whisper-small"}, []
+
+    def locate(name: str, *, offline: bool = False) -> Path:
+        if name not in here:
+            if offline:
+                raise WeightsError(f"{name}: not found; pull it")
+            fetched.append(name)
+            here.add(name)
+        return Path(name)
+
+    monkeypatch.setattr(named, "locate", locate)
+    for engine, model in (
+        ("faster-whisper", "tiny"),
+        ("faster-whisper", "base"),
+        ("openai-whisper", "small"),
+        ("openai-whisper", "medium"),
+        ("openai-whisper", "./mine.pt"),
+    ):
+        named.fetch_speech_weights(engine, model)
+    assert fetched == ["whisper-base", "openai-whisper-medium"]

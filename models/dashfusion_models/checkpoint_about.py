@@ -1,0 +1,136 @@
+"""What a checkpoint says of itself, read without its network and without PyTorch.
+
+Enough to refuse a wrong file at once, and to begin work while the network is being loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from dashfusion_models.errors import CheckpointError
+from dashfusion_models.records import MODALITIES, FeatureSpec, Modality
+
+if TYPE_CHECKING:
+    from dashfusion_models.checkpoint import Checkpoint
+
+__all__ = [
+    "FORMAT",
+    "NORMALISED",
+    "CheckpointFacts",
+    "checkpoint_facts",
+    "feature_spec",
+    "modalities_of",
+    "read_about",
+    "require_features",
+    "require_file",
+    "unreadable",
+]
+
+FORMAT = "dashfusion/checkpoint/1"
+NORMALISED = ("audio", "vision")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFacts:
+    """What a file must be known for before its utterances are cut (see `Checkpoint`)."""
+
+    audio: FeatureSpec
+    vision: FeatureSpec
+    languages: tuple[str, ...]
+    modalities: tuple[Modality, ...]
+
+
+def checkpoint_facts(path: Path) -> CheckpointFacts:
+    """Read the head of a checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing, is no checkpoint of ours, or its head is damaged.
+    """
+    require_file(path)
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise unreadable(path, error) from error
+    about = read_about(path, metadata)
+    try:
+        return CheckpointFacts(
+            **{m: feature_spec(about["features"][m]) for m in NORMALISED},
+            languages=tuple(about["languages"]),
+            modalities=modalities_of(about["training"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: is damaged or of another version ({error!r}); train or fetch it again"
+        ) from error
+
+
+def require_file(path: Path) -> None:
+    """Refuse a path at which there is no file."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: no such checkpoint; give a file or a name of `weights list`"
+        )
+
+
+def unreadable(path: Path, error: Exception) -> CheckpointError:
+    """Say that a file is nothing of the kind."""
+    return CheckpointError(f"{path}: is not a checkpoint ({error}); give a file that `train` wrote")
+
+
+def modalities_of(training: Mapping[str, Any]) -> tuple[Modality, ...]:
+    """What a network was trained with, by the record of its training."""
+    named = training.get("config", {}).get("modalities") or MODALITIES
+    return tuple(m for m in MODALITIES if m in named)
+
+
+def require_features(
+    checkpoint: CheckpointFacts | Checkpoint,
+    path: Path | str,
+    *,
+    audio: FeatureSpec,
+    vision: FeatureSpec,
+) -> None:
+    """Refuse a checkpoint that was made for other features than those at hand.
+
+    Raises:
+        CheckpointError: naming both.
+    """
+    for modality, ours in (("audio", audio), ("vision", vision)):
+        theirs: FeatureSpec = getattr(checkpoint, modality)
+        if theirs != ours:
+            raise CheckpointError(
+                f"{path}: was made for {modality} features {_name(theirs)}, but these are "
+                f"{_name(ours)}; use a checkpoint trained on the latter"
+            )
+
+
+def read_about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Read the JSON among a file's metadata; refuse what is none of ours."""
+    try:
+        about: dict[str, Any] = json.loads(metadata["dashfusion"])
+        found = about["format"]
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: is not a dashfusion checkpoint; give a file that `train` wrote"
+        ) from error
+    if found != FORMAT:
+        raise CheckpointError(f"{path}: has format {found}; this version reads {FORMAT}")
+    return about
+
+
+def feature_spec(values: Mapping[str, Any]) -> FeatureSpec:
+    """Read the names of features."""
+    return FeatureSpec(
+        extractor=values["extractor"], version=values["version"], names=tuple(values["names"])
+    )
+
+
+def _name(spec: FeatureSpec) -> str:
+    return f"{spec.extractor} version {spec.version} ({spec.dims} a step)"

@@ -1,0 +1,84 @@
+"""A checkpoint that can be worked with while its network is still being loaded.
+
+PyTorch and transformers take seconds to import; meanwhile the file is decoded and its words are
+recognised.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dashfusion_models.checkpoint_about import CheckpointFacts, checkpoint_facts
+from dashfusion_models.device import may_have_gpu, pick_device
+from dashfusion_models.imports import IMPORTING_SCIPY
+
+if TYPE_CHECKING:
+    import torch
+
+    from dashfusion_models.checkpoint import Checkpoint
+
+__all__ = ["Opened", "ready"]
+
+
+class Opened:
+    """The facts of a checkpoint at once, the rest when it is waited for."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        """Read the head of the file and begin to load the rest in a thread.
+
+        Raises:
+            CheckpointError: it is no checkpoint.
+            DeviceError: the device that is named is not there.
+        """
+        self.facts: CheckpointFacts | Checkpoint = checkpoint_facts(path)
+        self._asked = device
+        if device not in ("auto", "cpu"):
+            pick_device(device)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="network")
+        self._loading: Future[tuple[Checkpoint, torch.device]] = pool.submit(_load, path, device)
+        pool.shutdown(wait=False)
+
+    def check(self) -> None:
+        """Raise what went wrong with loading, as far as that is known by now."""
+        if self._loading.done():
+            self._loading.result()
+
+    def wait(self) -> tuple[Checkpoint, torch.device]:
+        """Return the checkpoint, its network on the device that computes.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        return self._loading.result()
+
+    def speech_device(self) -> str:
+        """Where speech is recognised; known without waiting where there can be no GPU."""
+        if self._asked == "cpu" or (self._asked == "auto" and not may_have_gpu()):
+            return "cpu"
+        return str(self.wait()[1])
+
+
+def ready(checkpoint: Checkpoint, device: torch.device | None) -> Opened:
+    """Wrap a checkpoint that is loaded already."""
+    opened = Opened.__new__(Opened)
+    opened.facts = checkpoint
+    opened._asked = "cpu" if device is None else str(device)
+    opened._loading = Future()
+    opened._loading.set_result(_placed(checkpoint, device or pick_device("cpu")))
+    return opened
+
+
+def _load(path: Path, device: str) -> tuple[Checkpoint, torch.device]:
+    from dashfusion_models import score  # noqa: F401  (needed next)
+    from dashfusion_models.checkpoint import load_checkpoint
+
+    with IMPORTING_SCIPY:  # transformers does, while it builds the text encoder
+        checkpoint = load_checkpoint(path)
+    return _placed(checkpoint, pick_device(device))
+
+
+def _placed(checkpoint: Checkpoint, device: torch.device) -> tuple[Checkpoint, torch.device]:
+    checkpoint.network.to(device).eval()
+    return checkpoint, device
