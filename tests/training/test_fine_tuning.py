@@ -90,6 +90,33 @@ def test_the_huber_loss_is_torchs_own(
     assert step(lesson) == pytest.approx(float(expected.detach()), abs=1e-5)
 
 
+def test_without_words_errors_are_squared_further_and_pull_no_harder(
+    tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], small_store: Store
+) -> None:
+    config = changed(
+        tiny_config,
+        {"loss": "huber", "huber_delta": 0.25, "wordless_delta": 4.0, "encoder_dropout": 0.0,
+         "position_dropout": 0.0, "attention_dropout": 0.0},
+    )  # fmt: skip
+    checkpoint = make(config)
+    for module in checkpoint.network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    lesson = lessons_of(config, small_store)[0]
+    silent = [
+        dataclasses.replace(f, text=None) if i % 2 else f for i, f in enumerate(lesson.features)
+    ]
+    lesson = dataclasses.replace(lesson, features=silent)
+    scores = checkpoint.network(checkpoint.collate([silent[i] for i in lesson.anchors])).detach()
+    error = (scores - torch.from_numpy(lesson.labels)).abs().numpy()
+    worded = np.array([silent[i].text is not None for i in lesson.anchors])
+    assert worded.any() and not worded.all() and error.max() < 4.0
+    with_words = np.where(error < 0.25, error**2 / 2, 0.25 * (error - 0.125))
+    expected = np.where(worded, with_words, 0.0625 * error**2 / 2)
+    step = Step(checkpoint, config, batches=5, device=CPU)
+    assert step(lesson) == pytest.approx(float(expected.mean()), abs=1e-5)
+
+
 def test_the_running_mean_is_what_is_kept(
     tiny_config: TrainConfig, make: Callable[[TrainConfig], Checkpoint], small_store: Store
 ) -> None:

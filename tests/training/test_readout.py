@@ -18,7 +18,7 @@ from dashfusion_training.datasets import Sample, load_dataset
 from dashfusion_training.readout import KEPT, with_readout
 from tests.training.tiny import VISION
 
-VOICE = FeatureSpec("planted", 1, (*KEPT, *(f"state_{k}" for k in range(30))))
+VOICE = FeatureSpec("planted", 1, (*KEPT["audio"], *(f"state_{k}" for k in range(30))))
 CLASSES = {"happy": 2.0, "calm": 0.0, "sad": -1.5}
 
 
@@ -34,7 +34,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
             steps = int(draw.integers(3, 9))
             values = draw.normal(0, 0.3, (steps, VOICE.dims)).astype(np.float32)
             state = draw.normal(size=30) + 0.8 * CLASSES[label] * direction
-            values[:, len(KEPT) :] = 5.0 + 2.0 * state
+            values[:, len(KEPT["audio"]) :] = 5.0 + 2.0 * state
             audio = FeatureSequence(values=values, real=np.arange(steps) > 0)
             audio.values[0] = 0.0
             row = Row(id=str(k), label=label, split="train" if k < 200 else "valid", text=None,
@@ -54,23 +54,28 @@ def test_the_number_is_that_of_ridge_regression(samples: list[Sample]) -> None:
     train, unseen = samples[:200], samples[200:]
     measured = Normalisation.of(voices(train), VOICE.dims)
     reduced = with_readout(measured, VOICE, train, 10.0)
-    assert reduced.read == len(KEPT) + 1
+    assert reduced.read == len(KEPT["audio"]) + 2
     means = np.stack([measured(v)[v.real].mean(axis=0) for v in voices(train)])
     label = np.array([s.label for s in train])
     expected = Ridge(alpha=10.0).fit(means, label).coef_
     assert reduced.project is not None
-    told = reduced.project[:, -1]
+    told = reduced.project[:, -2]
     assert np.corrcoef(told, expected)[0, 1] == pytest.approx(1.0, abs=1e-6)
     assert (means @ told).std() == pytest.approx(1.0, rel=1e-4)
-    number = [float(reduced(v)[v.real, -1].mean()) for v in voices(unseen)]
+    number = [float(reduced(v)[v.real, -2].mean()) for v in voices(unseen)]
     assert np.corrcoef(number, [s.label for s in unseen])[0, 1] > 0.9
+    signed = label != 0
+    other = Ridge(alpha=10.0).fit(means[signed], label[signed]).coef_
+    assert np.corrcoef(reduced.project[:, -1], other)[0, 1] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_what_moves_stays_step_by_step(samples: list[Sample]) -> None:
     measured = Normalisation.of(voices(samples), VOICE.dims)
     reduced = with_readout(measured, VOICE, samples, 10.0)
     voice = voices(samples)[0]
-    np.testing.assert_allclose(reduced(voice)[:, : len(KEPT)], measured(voice)[:, : len(KEPT)])
+    np.testing.assert_allclose(
+        reduced(voice)[:, : len(KEPT["audio"])], measured(voice)[:, : len(KEPT["audio"])]
+    )
     assert not reduced(voice)[~voice.real].any()
 
 
@@ -88,7 +93,7 @@ def test_a_checkpoint_keeps_it_and_a_training_that_goes_on_too(
 ) -> None:
     config = TrainConfig(text_encoder=str(tiny_encoder), classes=CLASSES, voice_readout=10.0)
     made = new_checkpoint(config, tiny_encoder, samples, audio=VOICE, vision=VISION)
-    assert made.network.config.audio_dims == len(KEPT) + 1
+    assert made.network.config.audio_dims == len(KEPT["audio"]) + 2
     features = [samples[0].features()]
     path = tmp_path / "reduced.safetensors"
     save_checkpoint(dataclasses.replace(made, training={"config": config.to_dict()}), path)
@@ -100,4 +105,47 @@ def test_a_checkpoint_keeps_it_and_a_training_that_goes_on_too(
     going_on = changed(config, {"start": str(path), "voice_readout": 0.0})
     again = new_checkpoint(going_on, tiny_encoder, samples[:5], audio=VOICE, vision=VISION)
     np.testing.assert_array_equal(again.collate.audio.project, made.collate.audio.project)
-    assert again.network.config.audio_dims == len(KEPT) + 1
+    assert again.network.config.audio_dims == len(KEPT["audio"]) + 2
+
+
+def test_sources_weigh_the_same_however_large(samples: list[Sample]) -> None:
+    """Weighted ridge regression by another library is the reference."""
+    few = [
+        dataclasses.replace(sample, source="few", label=-sample.label) for sample in samples[:40]
+    ]
+    many = samples[40:200]
+    measured = Normalisation.of(voices(samples), VOICE.dims)
+    reduced = with_readout(measured, VOICE, [*few, *many], 10.0)
+    both = [*few, *many]
+    means = np.stack([measured(v)[v.real].mean(axis=0) for v in voices(both)])
+    weight = np.array([100 / 40] * 40 + [100 / 160] * 160)
+    expected = Ridge(alpha=10.0).fit(means, [s.label for s in both], sample_weight=weight).coef_
+    assert reduced.project is not None
+    assert np.corrcoef(reduced.project[:, -2], expected)[0, 1] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_face_is_reduced_as_a_voice_is_and_going_on_may_learn_the_number_anew(
+    tmp_path: Path, tiny_encoder: Path
+) -> None:
+    face = FeatureSpec("planted", 1, ("smile", "brow", "a", "b"))
+    draw = np.random.default_rng(0)
+    with StoreWriter(tmp_path / "faces", audio=VOICE, vision=face) as writer:
+        for k in range(120):
+            label = str(draw.choice(list(CLASSES)))
+            values = draw.normal(0, 1, (3, face.dims)).astype(np.float32)
+            values[:, -1 if k < 60 else -2] += 2 * CLASSES[label]
+            row = Row(id=str(k), label=label, split="train", text=None, audio=False, vision=True)
+            writer.add(row, Features(None, None, FeatureSequence(values, np.ones(3, np.bool_))))
+    config = TrainConfig(text_encoder=str(tiny_encoder), classes=CLASSES, face_readout=1.0)
+    found = load_dataset({"faces": Store(tmp_path / "faces")}, "train", config)
+    first = new_checkpoint(config, tiny_encoder, found[:60], audio=VOICE, vision=face)
+    assert first.network.config.vision_dims == 2
+    assert first.collate.vision.project is not None
+    assert abs(first.collate.vision.project[-1, -1]) > 4 * abs(first.collate.vision.project[-2, -1])
+    path = tmp_path / "first.safetensors"
+    save_checkpoint(dataclasses.replace(first, training={"config": config.to_dict()}), path)
+    going_on = changed(config, {"start": str(path)})
+    second = new_checkpoint(going_on, tiny_encoder, found[60:], audio=VOICE, vision=face)
+    np.testing.assert_array_equal(second.collate.vision.mean, first.collate.vision.mean)
+    told = second.collate.vision.project
+    assert told is not None and abs(told[-2, -1]) > 4 * abs(told[-1, -1])

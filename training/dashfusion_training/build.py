@@ -69,10 +69,9 @@ def new_checkpoint(
     except (OSError, ValueError) as error:
         raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error
     start = load_checkpoint(Path(config.start)) if config.start else None
-    collate = _collator(tokenizer, samples, config, audio=audio, vision=vision)
     if start is not None:
         _require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
-        collate = _measured_before(collate, start)
+    collate = _collator(tokenizer, samples, config, start, audio=audio, vision=vision)
     torch.manual_seed(config.seed)  # only now: opening `start` draws random weights too
     network = DashFusion(
         network_config(
@@ -126,13 +125,6 @@ def _require_alike(
         raise CheckpointError(
             f"{config.start}: reads the words of another text encoder; give --text-encoder"
         )
-
-
-def _measured_before(collate: Collator, start: Checkpoint) -> Collator:
-    """Take the statistics of the features that `start` was trained with."""
-    frames: tuple[Modality, ...] = ("audio", "vision")
-    measured = {m: getattr(start.collate, m) for m in frames if m in start.modalities}
-    return dataclasses.replace(collate, **measured)
 
 
 def _go_on(network: DashFusion, start: Checkpoint) -> None:
@@ -226,29 +218,37 @@ def _collator(
     tokenizer: str,
     samples: Dataset,
     config: TrainConfig,
+    start: Checkpoint | None,
     *,
     audio: FeatureSpec,
     vision: FeatureSpec,
 ) -> Collator:
-    if not config.normalise:
-        return Collator(
-            tokenizer=load_tokenizer(tokenizer),
-            context_tokens=config.context_tokens,
-            audio=Normalisation.identity(audio.dims),
-            vision=Normalisation.identity(vision.dims),
-        )
-    heard, seen = [], []
-    for sample in samples:
-        if sample.has("audio") or sample.has("vision"):
-            features = sample.features()
-            heard += [features.audio] if features.audio is not None else []
-            seen += [features.vision] if features.vision is not None else []
-    voice = Normalisation.of(heard, audio.dims)
-    if config.voice_readout:
-        voice = with_readout(voice, audio, samples, config.voice_readout)
     return Collator(
         tokenizer=load_tokenizer(tokenizer),
         context_tokens=config.context_tokens,
-        audio=voice,
-        vision=Normalisation.of(seen, vision.dims),
+        audio=_normalisation("audio", audio, samples, config, start),
+        vision=_normalisation("vision", vision, samples, config, start),
+    )
+
+
+def _normalisation(
+    modality: Modality,
+    spec: FeatureSpec,
+    samples: Dataset,
+    config: TrainConfig,
+    start: Checkpoint | None,
+) -> Normalisation:
+    """The statistics that `start` was trained with, or those of `samples`; then the readout."""
+    if start is not None and modality in start.modalities:
+        measured: Normalisation = getattr(start.collate, modality)
+    elif config.normalise:
+        with_it = (sample.features() for sample in samples if sample.has(modality))
+        measured = Normalisation.of((getattr(f, modality) for f in with_it), spec.dims)
+    else:
+        measured = Normalisation.identity(spec.dims)
+    strength = config.voice_readout if modality == "audio" else config.face_readout
+    if not strength:
+        return measured
+    return with_readout(
+        dataclasses.replace(measured, project=None), spec, samples, strength, modality
     )

@@ -57,9 +57,11 @@ class Composer:
 
     def _compose(self, features: Features, sign: int, draw: np.random.Generator) -> Features:
         """Lend a voice and a face, each with the chance `compose`; the words keep the label."""
-        for modality in FRAMES:
-            if draw.random() < self._config.compose:
-                wanted = sign if draw.random() < self._config.agree else ANY
+        config = self._config
+        face = config.agree if config.agree_face is None else config.agree_face
+        for modality, agree in (("audio", config.agree), ("vision", face)):
+            if draw.random() < config.compose:
+                wanted = sign if draw.random() < agree else ANY
                 lenders = self._lenders.get((modality, wanted))
                 if lenders:
                     lender = self._samples[lenders[int(draw.integers(len(lenders)))]]

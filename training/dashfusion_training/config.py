@@ -14,6 +14,7 @@ from dashfusion_models.errors import ConfigError
 from dashfusion_models.network.config import NormOrder
 from dashfusion_models.network.fusions import FUSIONS
 from dashfusion_models.records import MODALITIES
+from dashfusion_training.config_values import checked
 
 __all__ = [
     "ABLATIONS",
@@ -38,11 +39,12 @@ CHOICES = {
 
 SHARES = (
     "modality_dropout", "compose", "agree", "frame_drop", "context_dropout", "bare_text",
-    "misheard",
+    "misheard", "teacher_share",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed", "clip_norm",
-    "context_tokens", "frame_shift", "voice_readout",
+    "context_tokens", "frame_shift", "voice_readout", "face_readout",
+    "wordless_delta",
 )  # fmt: skip
 
 # Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
@@ -80,6 +82,7 @@ class TrainConfig:
     decay_spares: str = "norms-and-biases"  # ours; "bert-norms" is the code's
     loss: str = "mse"  # paper, eq. 10
     huber_delta: float = 0.5  # errors up to here are squared, with loss "huber"
+    wordless_delta: float = 0.0  # the same of samples without words; 0: no difference
     clip_norm: float = 0.0  # of all gradients together; 0 leaves them
     average: float = 0.0  # decay of a running mean of the weights, which is what is kept; 0: none
     contrastive_weight: float = 0.2  # paper, eq. 12: λ
@@ -94,6 +97,8 @@ class TrainConfig:
     label_range: tuple[float, float] = (-3.0, 3.0)
     text_encoder: str = "bert-base-uncased"
     start: str = ""
+    teachers: tuple[str, ...] = ()  # CSVs of predictions that labels are moved towards
+    teacher_share: float = 0.5  # of the way
     context_tokens: int = 0  # word pieces said before that the text encoder sees too (ours)
     context_dropout: float = 0.0  # chance that a visit does without them
     audio_steps: int = 500  # the longest sequence that positions are learned for
@@ -108,13 +113,15 @@ class TrainConfig:
     supervised_contrast: bool = True  # False: the eight supervised pairs go
     position_dropout: float = 0.1
     encoder_dropout: float = 0.5
-    voice_readout: float = 0.0  # ridge penalty of voices reduced to one number; 0: as they are
+    voice_readout: float = 0.0  # ridge penalty of voices reduced to numbers; 0: as in `start`
+    face_readout: float = 0.0  # the same of faces
     normalise: bool = True  # the benchmarks' ready features stay as they are (code)
     first_kept_epoch: int = 2  # the best checkpoint is looked for from here on (code)
     sorted_batches: int = 1  # batches cut from one piece sorted by length; 1 is a plain shuffle
     modality_dropout: float = 0.0  # chance that a sample with several modalities loses some
     compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
-    agree: float = 0.5  # chance that these are of the text's sign; else they are any
+    agree: float = 0.5  # chance that the voice is of the text's sign; else it is any
+    agree_face: float | None = None  # the same of the face; None: as the voice
     bare_text: float = 0.0  # chance that a text is read without punctuation
     misheard: float = 0.0  # share of the words that every other visit hears wrongly
     frame_noise: float = 0.0  # added to audio and vision, in their standard deviations
@@ -144,6 +151,8 @@ class TrainConfig:
         for key, value in self.to_dict().items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"{key}: is {value}; give a finite number")
+        if self.agree_face is not None and not 0 <= self.agree_face <= 1:
+            raise ConfigError(f"agree_face: is {self.agree_face}; it must be in [0, 1]")
         if self.attention_dropout is not None and not 0 <= self.attention_dropout < 1:
             raise ConfigError(
                 f"attention_dropout: is {self.attention_dropout}; it must be in [0, 1)"
@@ -225,57 +234,14 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
         if key not in known:
             raise ConfigError(f"key {key!r}: is unknown; known keys: {', '.join(sorted(known))}")
     try:
-        return TrainConfig(**{key: _checked(key, value) for key, value in values.items()})
+        return TrainConfig(
+            **{
+                key: checked(key, value, getattr(TrainConfig, key, None))
+                for key, value in values.items()
+            }
+        )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"configuration: {error}; give each value in its own type") from error
-
-
-def _checked(key: str, value: Any) -> Any:
-    """Refuse a word where a number belongs, and the like; a whole number may stand for a float."""
-    default = getattr(TrainConfig, key, None)
-    kinds: dict[type, tuple[str, tuple[type, ...]]] = {
-        bool: ("true or false", (bool,)),
-        int: ("a whole number", (int,)),
-        float: ("a number", (int, float)),
-        str: ("a text", (str,)),
-    }
-    if key in ("text_learning_rate", "attention_dropout"):
-        if value is None:
-            return None
-        default = 0.0
-    name, allowed = kinds.get(type(default), ("", ()))
-    if allowed and not _is(value, allowed):
-        raise ConfigError(f"{key}: is {value!r}; give {name}")
-    if key == "label_range" and not _all_are(value, list | tuple, (int, float), length=2):
-        raise ConfigError(f"{key}: is {value!r}; give two numbers, the lower one first")
-    if key in ("languages", "modalities") and not _all_are(value, list | tuple, (str,)):
-        raise ConfigError(f"{key}: is {value!r}; give a list of texts")
-    if key in ("classes", "repeat"):
-        numbers = list(value.values()) if isinstance(value, Mapping) else None
-        if not _all_are(numbers, list, (int, float)):
-            raise ConfigError(f"{key}: is {value!r}; give a table of names and numbers")
-    if key == "label_range":
-        return tuple(float(end) for end in value)
-    if key in ("classes", "repeat"):
-        return {name: float(score) for name, score in value.items()}
-    if isinstance(default, float):
-        return float(value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _is(value: object, kinds: tuple[type, ...]) -> bool:
-    """Whether a value is of these kinds; a truth value is no number."""
-    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
-
-
-def _all_are(
-    values: object, container: Any, kinds: tuple[type, ...], length: int | None = None
-) -> bool:
-    return (
-        isinstance(values, container)
-        and (length is None or len(values) == length)
-        and all(_is(value, kinds) for value in values)
-    )
 
 
 def changed(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -20,6 +21,7 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.neighbours import POSITIVES, Neighbours, draw_companions
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.samples import Dataset, Sample, contexts, sign_of
+from dashfusion_training.teachers import softened
 
 __all__ = [
     "Dataset",
@@ -52,7 +54,7 @@ class Lesson:
 
 
 def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> list[Sample]:
-    """Collect the samples of one split.
+    """Collect the samples of one split; the labels of those that train are softened.
 
     Raises:
         DataError: a label outside the range, a class without a score, or no sample at all.
@@ -66,6 +68,8 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
     ]
     if not samples:
         raise DataError(f"{', '.join(stores)}: no samples in split {split!r}; check the column")
+    if split == "train" and config.teachers:
+        return softened(samples, [Path(path) for path in config.teachers], config.teacher_share)
     return samples
 
 

@@ -12,6 +12,7 @@ import torch
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset, Lesson, count_batches, epoch_batches
+from dashfusion_training.encoded_texts import EncodedTexts
 from dashfusion_training.evaluate import predict, report_of
 from dashfusion_training.processes import Team
 from dashfusion_training.retrieval import Retrieval
@@ -37,14 +38,17 @@ def fit(
     *,
     device: torch.device,
     team: Team,
+    texts: EncodedTexts | None = None,
 ) -> Position:
     """Train, going on where `run` stopped; the best network is in the run's best.safetensors.
+
+    `texts` may be shared by trainings that leave the same text encoder as it is.
 
     Raises:
         TrainingError: the loss is no longer a number; the best checkpoint so far stays.
     """
     train, batches = splits.train, count_batches(splits.train, config)
-    step = Step(checkpoint, config, batches=batches, device=device, team=team)
+    step = Step(checkpoint, config, batches=batches, device=device, team=team, texts=texts)
     retrieval = Retrieval(checkpoint, train, config, device=device, team=team)
     at = run.resume(step=step, retrieval=retrieval)
     for epoch in range(at.epoch, config.epochs + 1):

@@ -120,9 +120,9 @@ def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features, tup
         end_s=row.end_s,
     )
     extraction = extract(row.file, request, engines, lambda progress: None)
-    if not extraction.extracted:
+    found = next(iter(extraction.extracted), None)
+    if found is None:
         raise MediaError(f"{row.file}: nothing of {', '.join(sorted(row.modalities))} found in it")
-    found = extraction.extracted[0]
     spoken = extraction.transcript.language if extraction.transcript else None
     stored = replace(
         _stored(row, found.features),

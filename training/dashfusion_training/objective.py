@@ -96,10 +96,13 @@ class Objective(nn.Module):
         network: DashFusion,
         config: ContrastiveConfig,
         *,
-        prediction: Callable[[Tensor, Tensor], Tensor],
+        prediction: Callable[[Tensor, Tensor, Tensor], Tensor],
         autocast: torch.dtype | None,
     ) -> None:
-        """Compare scores and labels by `prediction`; `autocast` is None for full precision."""
+        """Compare by `prediction`: scores, labels and which samples have words, to a loss.
+
+        `autocast` is None for full precision.
+        """
         super().__init__()
         self.network = network
         self.config = config
@@ -116,7 +119,8 @@ class Objective(nn.Module):
             parts = [self._aligned(encoded, batch.present, group) for group in groups]
             compared = Compared.of(parts, torch.cat(groups), batch.present)
             scores = self._scores(parts, groups, companions.anchors)
-        loss = self.prediction(scores.float(), labels)
+        worded = batch.present.text[companions.anchors]
+        loss = self.prediction(scores.float(), labels, worded)
         if not self.config.weight:
             return loss
         return loss + self.config.weight * contrastive_loss(compared, companions, self.config)

@@ -1,13 +1,19 @@
-"""Voices reduced to how they move and one number that tells the score, by ridge regression.
+"""Voices and faces reduced to what moves and two numbers that tell the score, by ridge regression.
 
 A recogniser's states have hundreds of dimensions, and there are a few dozen voices with a label: a
 network learns such voices by heart. On unseen RAVDESS speakers its area under the curve (happy
 against negative) fell from 0.9 to below 0.75 within a few epochs; that of ridge regression on the
-utterance's mean stays at 0.92, and a network that reads its number cannot do much worse.
+utterance's mean stays at 0.92, and a network that reads its number cannot do much worse. Of faces
+it learns whose they are: on Javanese actors who were left out it had 0.89, the ridge 0.92.
+
+One number is learned from all classes, the other from those with a sign only: it tells positive
+from negative better (validation: 0.96 against 0.93 for voices, 0.94 against 0.92 for faces).
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,54 +21,83 @@ from jaxtyping import Float32, Float64
 
 from dashfusion_models.collate import Normalisation
 from dashfusion_models.errors import ConfigError
-from dashfusion_models.records import FeatureSpec
-from dashfusion_training.datasets import Dataset
+from dashfusion_models.records import FeatureSpec, Modality
+from dashfusion_training.samples import Dataset, sign_of
 
 __all__ = ["KEPT", "with_readout"]
 
-# What the network reads of every step: how loud, how voiced, how high for this speaker.
-KEPT = ("voicing", "energy", "relative_log_f0", "deviation_energy", "deviation_relative_log_f0")
+# What the network reads of every step. Of a voice: how loud, how voiced, how high for this speaker.
+# Of a face nothing: its rest tells whose it is, and so which video of the few that have labels.
+KEPT: Mapping[Modality, tuple[str, ...]] = {
+    "audio": ("voicing", "energy", "relative_log_f0", "deviation_energy",
+              "deviation_relative_log_f0"),
+    "vision": (),
+}  # fmt: skip
+NAMES: Mapping[Modality, str] = {"audio": "voice_readout", "vision": "face_readout"}
 
 
 def with_readout(
-    measured: Normalisation, spec: FeatureSpec, samples: Dataset, strength: float
+    measured: Normalisation,
+    spec: FeatureSpec,
+    samples: Dataset,
+    strength: float,
+    modality: Modality = "audio",
 ) -> Normalisation:
-    """Return `measured` with a projection to KEPT and one number that tells the score.
+    """Return `measured` with a projection to KEPT and two numbers that tell the score.
 
-    The number is learned from the samples that have a voice and the name of a class as their
-    label, from the mean of each; `strength` is the penalty on the squared weights of standardised
-    features (Hoerl & Kennard, 1970). It has a deviation of 1 over these samples.
+    They are learned from the samples that have the modality and the name of a class as their
+    label, from the mean of each: the first from all of them, the second from those whose label has
+    a sign. All sources weigh the same, however many samples they have. `strength` is the penalty on
+    the squared weights of standardised features (Hoerl & Kennard, 1970). Each number has a
+    deviation of 1 over the samples that it is learned from.
 
     Raises:
-        ConfigError: the features lack one of KEPT, or no sample has a class.
+        ConfigError: the features lack one of KEPT, or no sample with a sign has a class.
     """
-    acted = [s for s in samples if s.has("audio") and isinstance(s.row.label, str)]
-    missing = [name for name in KEPT if name not in spec.names]
-    if missing or not acted:
+    acted = [s for s in samples if s.has(modality) and isinstance(s.row.label, str)]
+    signed = [s for s in acted if sign_of(s.label)]
+    kept = KEPT[modality]
+    missing = [name for name in kept if name not in spec.names]
+    if missing or not signed:
         fact = f"{spec.extractor} has no {missing[0]}" if missing else "no sample names a class"
-        raise ConfigError(f"voice_readout: {fact}; set it to 0")
-    project = np.zeros((spec.dims, len(KEPT) + 1), np.float32)
-    project[[spec.names.index(name) for name in KEPT], np.arange(len(KEPT))] = 1.0
-    score = np.array([sample.label for sample in acted])
-    project[:, -1] = _ridge(_means(acted, measured), score, strength)
+        raise ConfigError(f"{NAMES[modality]}: {fact}; set it to 0")
+    project = np.zeros((spec.dims, len(kept) + 2), np.float32)
+    project[[spec.names.index(name) for name in kept], np.arange(len(kept))] = 1.0
+    for place, some in ((-2, acted), (-1, signed)):
+        score = np.array([sample.label for sample in some])
+        weight = _source_weights([sample.source for sample in some])
+        project[:, place] = _ridge(_means(some, measured, modality), score, weight, strength)
     return replace(measured, project=project)
 
 
-def _means(samples: Dataset, measured: Normalisation) -> Float64[np.ndarray, "n dims"]:
-    """The mean over the real steps of each voice, standardised."""
+def _source_weights(sources: list[str]) -> Float64[np.ndarray, " n"]:
+    """A weight a sample, 1 on average: each source has the same sum."""
+    counts = Counter(sources)
+    return np.array([len(sources) / (len(counts) * counts[source]) for source in sources])
+
+
+def _means(
+    samples: Dataset, measured: Normalisation, modality: Modality
+) -> Float64[np.ndarray, "n dims"]:
+    """The mean over the real steps of each sample, standardised."""
     rows = []
     for sample in samples:
-        audio = sample.features().audio
-        assert audio is not None  # it has one
-        rows.append(measured(audio)[audio.real].mean(axis=0))
+        sequence = getattr(sample.features(), modality)
+        rows.append(measured(sequence)[sequence.real].mean(axis=0))
     return np.stack(rows).astype(np.float64)
 
 
 def _ridge(
-    x: Float64[np.ndarray, "n dims"], y: Float64[np.ndarray, " n"], strength: float
+    x: Float64[np.ndarray, "n dims"],
+    y: Float64[np.ndarray, " n"],
+    weight: Float64[np.ndarray, " n"],
+    strength: float,
 ) -> Float32[np.ndarray, " dims"]:
     """Weights of ridge regression, scaled to predictions of deviation 1."""
-    x, y = x - x.mean(axis=0), y - y.mean()
-    weights = np.linalg.solve(x.T @ x + strength * np.eye(x.shape[1]), x.T @ y)
-    scaled: Float32[np.ndarray, " dims"] = weights / max(1e-9, float((x @ weights).std()))
-    return scaled.astype(np.float32)
+    x = x - np.average(x, axis=0, weights=weight)
+    y = y - np.average(y, weights=weight)
+    weighted = x.T * weight
+    found = np.linalg.solve(weighted @ x + strength * np.eye(x.shape[1]), weighted @ y)
+    told = x @ found
+    scaled = found / max(1e-9, float(np.sqrt(np.average(told**2, weights=weight))))
+    return np.asarray(scaled, np.float32)

@@ -16,7 +16,6 @@ from dashfusion_models.records import FeatureSpec, Modality, Progress
 from dashfusion_models.store import Store
 from dashfusion_models.weights import cache_folder
 from dashfusion_training.benchmarks import BENCHMARKS
-from dashfusion_training.manifest import extract_manifest, read_manifest
 
 __all__ = ["extract_to", "feature_specs", "only_open", "open_sources"]
 
@@ -107,6 +106,9 @@ def extract_to(
     text_only: bool = False,
 ) -> Store:
     """Extract a manifest into a store; what the store holds already is not done again."""
+    # Here, for it opens media: a training on stores needs no media library.
+    from dashfusion_training.manifest import extract_manifest, read_manifest
+
     rows = read_manifest(manifest, media_root=media_root, text_only=text_only)
     store, warnings = extract_manifest(rows, folder, engines, report)
     for warning in warnings:

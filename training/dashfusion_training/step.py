@@ -6,13 +6,12 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
@@ -47,15 +46,20 @@ class Step:
         batches: int,
         device: torch.device,
         team: Team = ALONE,
+        texts: EncodedTexts | None = None,
     ) -> None:
-        """Prepare the network for training on `device`; `batches` is the number in an epoch."""
+        """Prepare the network for training on `device`; `batches` is the number in an epoch.
+
+        `texts` remembers what the text encoder makes of them, where it is not trained: trainings
+        that start from the same encoder may share one.
+        """
         self._network = checkpoint.network.to(device).train()
         self._collate = checkpoint.collate
         self._config, self._device, self._team = config, device, team
         self._frozen = None
         if not config.train_text:
             self._network.text_encoder.requires_grad_(False)
-            self._frozen = EncodedTexts(self._network, checkpoint.collate)
+            self._frozen = texts or EncodedTexts(self._network, checkpoint.collate)
         objective = Objective(
             self._network,
             _contrastive(config),
@@ -176,11 +180,22 @@ class WarmUpThenFall:
         return max(0.0, (self.total - step) / max(1, self.total - self.warm_up))
 
 
-def _prediction(config: TrainConfig) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The loss that compares scores and labels."""
+def _prediction(
+    config: TrainConfig,
+) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The loss that compares scores and labels, knowing which samples have words."""
+    delta, wordless = config.huber_delta, config.wordless_delta or config.huber_delta
+
+    def huber(scores: Tensor, labels: Tensor, worded: Tensor) -> Tensor:
+        # Scaled, so that no error pulls harder without words than with them.
+        other = delta / wordless * F.huber_loss(scores, labels, reduction="none", delta=wordless)
+        own = F.huber_loss(scores, labels, reduction="none", delta=delta)
+        return torch.where(worded, own, other).mean()
+
     if config.loss == "huber":
-        return partial(F.huber_loss, delta=config.huber_delta)
-    return F.mse_loss if config.loss == "mse" else F.l1_loss
+        return huber
+    plain = F.mse_loss if config.loss == "mse" else F.l1_loss
+    return lambda scores, labels, worded: plain(scores, labels)
 
 
 def _running_mean(network: DashFusion, config: TrainConfig) -> AveragedModel | None:

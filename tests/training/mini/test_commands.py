@@ -14,6 +14,7 @@ GONE = {
     "figures": ["--checkpoint=no", "--stores=no"],
     "composed": ["--checkpoint=no", "--texts=no", "--voices=no", "--faces=no"],
     "extremes": ["--checkpoint=no", "--store=no"],
+    "rough": ["no", "--output=no"],
     "recognised": ["--clips=no", "--heard=no", "--output=no"],
 }
 

@@ -1,12 +1,12 @@
 """dashfusion-mini on people whom it never met: cross-validation that leaves whole videos out.
 
     python -m dashfusion_training.mini.crossval --start FILE --stores FOLDER --output FOLDER
-        [--preset mini-fusion] [--set KEY=VALUE ...] [--folds 4] [--seed 1111]
+        [--preset mini-fusion] [--set KEY=VALUE ...] [--folds 4] [--seed 1111 ...]
 
-Trains once a fold and writes the scores of those left out, from every combination of modalities,
-to OUTPUT/seed-N/fold-K/WAY.csv; a fold that is there is not trained again. The MOSI clips are
-scored in four ways (WAYS): with official or recognised words, with or without what was said
-before; the Javanese clips in one. `summary` makes the tables of it.
+Trains once a fold and a seed and writes the scores of those left out, from every combination of
+modalities, to OUTPUT/seed-N/fold-K/WAY.csv; a fold that is there is not trained again. The MOSI
+clips are scored in four ways (WAYS): with official or recognised words, with or without what was
+said before; the Javanese clips in one. `summary` makes the tables of it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from dashfusion_training.build import encoder_facts, new_checkpoint, start_facts
 from dashfusion_training.commands import exit_code
 from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
 from dashfusion_training.datasets import Sample, load_dataset
+from dashfusion_training.encoded_texts import EncodedTexts
 from dashfusion_training.files import write_whole
 from dashfusion_training.held_out import COLUMNS, Predictions, predictions_of
 from dashfusion_training.loop import fit
@@ -38,9 +39,10 @@ from dashfusion_training.processes import ALONE
 from dashfusion_training.run import Run
 from dashfusion_training.sources import feature_specs
 
-__all__ = ["SOURCES", "WAYS", "cross_validate", "main", "write_predictions"]
+__all__ = ["SOURCES", "WAYS", "SharedTexts", "cross_validate", "main", "write_predictions"]
 
 SOURCES = ("mosi_clips", "mosi_text", "mosei_text", "ravdess", "javanese", "faces")
+ROUGH = ("ravdess_rough", "faces_rough")  # copies made by `rough`, where they are there
 SETTINGS = "settings.json"
 HEARD = "mosi_recognised"  # made by `recognised`
 CPU = torch.device("cpu")
@@ -53,10 +55,37 @@ WAYS: Mapping[str, tuple[bool, bool]] = {
 }
 
 
+class SharedTexts:
+    """What a text encoder that is not trained makes of texts, for all trainings that start from it.
+
+    It keeps the first network alive, whose text encoder no training changes.
+    """
+
+    def __init__(self) -> None:
+        self._known: EncodedTexts | None = None
+
+    def of(self, checkpoint: Checkpoint, config: TrainConfig) -> EncodedTexts | None:
+        """None where the text encoder is trained."""
+        if config.train_text:
+            return None
+        if self._known is None:
+            self._known = EncodedTexts(checkpoint.network, checkpoint.collate)
+        return self._known
+
+
 def cross_validate(
-    stores: Mapping[str, Store], heard: Store, config: TrainConfig, output: Path, *, folds: int
+    stores: Mapping[str, Store],
+    heard: Store,
+    config: TrainConfig,
+    output: Path,
+    *,
+    folds: int,
+    texts: SharedTexts | None = None,
 ) -> None:
     """Train each fold that is not there yet and write the scores of those left out.
+
+    Texts are encoded once for all folds, where the text encoder is not trained; `texts` shares them
+    with other seeds.
 
     Raises:
         DataError: labels or splits that cannot be used.
@@ -66,13 +95,14 @@ def cross_validate(
     spoken = {s.row.id: s for s in load_dataset({HEARD: heard}, "train", config)}
     # What is kept is that of the last epoch: nothing is chosen by those who validate.
     config = changed(config, {"first_kept_epoch": config.epochs})
+    texts = texts or SharedTexts()
     mine = output / f"seed-{config.seed}"
     _require_same(mine / SETTINGS, config, folds)
     for number, fold in enumerate(folds_of(stores, config, folds=folds), start=1):
         folder = mine / f"fold-{number}"
         if (folder / "javanese.csv").exists():
             continue
-        checkpoint = _trained(stores, fold, config, folder / "run")
+        checkpoint = _trained(stores, fold, config, folder / "run", texts)
         shutil.rmtree(folder / "run" / "last", ignore_errors=True)
         for way, samples in _ways(fold, spoken).items():
             write_predictions(predictions_of(checkpoint, samples, device=CPU), folder / way)
@@ -109,7 +139,11 @@ def write_predictions(found: Predictions, path: Path) -> None:
 
 
 def _trained(
-    stores: Mapping[str, Store], fold: Fold, config: TrainConfig, folder: Path
+    stores: Mapping[str, Store],
+    fold: Fold,
+    config: TrainConfig,
+    folder: Path,
+    texts: SharedTexts,
 ) -> Checkpoint:
     """Train on one fold; the network of the last epoch comes back."""
     encoder, _ = encoder_facts(config.text_encoder, offline=True)
@@ -117,7 +151,8 @@ def _trained(
     checkpoint = new_checkpoint(config, encoder, fold.splits.train, audio=audio, vision=vision)
     shutil.rmtree(folder, ignore_errors=True)
     run = Run(folder, config, resume=False)
-    fit(checkpoint, fold.splits, config, run, device=CPU, team=ALONE)
+    known = texts.of(checkpoint, config)
+    fit(checkpoint, fold.splits, config, run, device=CPU, team=ALONE, texts=known)
     run.close()
     return load_checkpoint(run.best)
 
@@ -141,7 +176,7 @@ def main() -> int:
     parser.add_argument("--preset", default="mini-fusion")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=1111)
+    parser.add_argument("--seed", type=int, nargs="+", default=[1111])
     return exit_code(lambda: _run(parser.parse_args()))
 
 
@@ -151,9 +186,12 @@ def _run(asked: argparse.Namespace) -> None:
             raise ConfigError(f"--set {setting}: has no '='; give KEY=VALUE")
     settings = dict(setting.split("=", 1) for setting in asked.set)
     config = with_settings(read_preset(asked.preset), settings)
-    config = changed(config, {"start": str(asked.start), "seed": asked.seed})
-    stores = {name: Store(asked.stores / name) for name in SOURCES}
-    cross_validate(stores, Store(asked.stores / HEARD), config, asked.output, folds=asked.folds)
+    rough = [name for name in ROUGH if (asked.stores / name).is_dir()]
+    stores = {name: Store(asked.stores / name) for name in (*SOURCES, *rough)}
+    heard, texts = Store(asked.stores / HEARD), SharedTexts()
+    for seed in asked.seed:
+        of_seed = changed(config, {"start": str(asked.start), "seed": seed})
+        cross_validate(stores, heard, of_seed, asked.output, folds=asked.folds, texts=texts)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ _DECIDES = {
         "retrieval.py",
         "samples.py",
         "step.py",
+        "teachers.py",
         "texts.py",
     ),
 }
