@@ -17,11 +17,22 @@ ROOMS = {
     "librosa": ["models/dashfusion_models/features"],
     "mediapipe": ["models/dashfusion_models/features"],
     "transformers": ["models/dashfusion_models/network/text_encoder.py"],
+    "ray": ["models/dashfusion_models/folder/ray_cluster.py"],
     "typer": ["dashfusion_cli"],
     "rich": ["dashfusion_cli"],
     "moviepy": ["dashfusion_cli/render"],
 }
-HEAVY = ("torch", "transformers", "librosa", "mediapipe", "av", "numpy", "whisper", "moviepy")
+HEAVY = (
+    "torch",
+    "transformers",
+    "librosa",
+    "mediapipe",
+    "av",
+    "numpy",
+    "whisper",
+    "moviepy",
+    "ray",
+)
 
 
 def imports_of(path: Path) -> set[str]:
