@@ -85,8 +85,8 @@ def evaluate(
     verbose: opt.Verbose = False,
 ) -> None:
     """Compare a checkpoint's scores with the labels of a data set."""
-    from dashfusion_models.analyzer import locate_checkpoint
     from dashfusion_models.device import pick_device
+    from dashfusion_models.weights import locate_checkpoint
 
     _refuse_together(missing, modalities=modalities, predictions=predictions)
     session = session_of(context)

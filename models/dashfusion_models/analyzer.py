@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from dashfusion_models.analysis import (
@@ -22,6 +21,7 @@ from dashfusion_models.analysis import (
     label_of,
 )
 from dashfusion_models.checkpoint_about import require_features
+from dashfusion_models.closing import Closing
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import NothingToScore
 from dashfusion_models.extract import Extracted, Extraction, Request, extract
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dashfusion_models.checkpoint import Checkpoint
     from dashfusion_models.score import Scored
 
-__all__ = ["DEFAULT_CHECKPOINT", "AnalyzeOptions", "Analyzer", "locate_checkpoint"]
+__all__ = ["AnalyzeOptions", "Analyzer"]
 
 SpeechEngine = Literal["auto", "faster-whisper", "openai-whisper"]
 
@@ -59,7 +59,7 @@ class AnalyzeOptions:
     end_s: float | None = None
 
 
-class Analyzer:
+class Analyzer(Closing):
     """A loaded checkpoint with the engines that feed it; it may analyse many files."""
 
     def __init__(
@@ -147,19 +147,6 @@ class Analyzer:
     def close(self) -> None:
         """Stop the face process."""
         self._engines.close()
-
-    def __enter__(self) -> Analyzer:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _request(self, options: AnalyzeOptions) -> Request:
         return Request(

@@ -14,7 +14,7 @@ from dashfusion_models.features.face_process import FaceProcess
 from dashfusion_models.resources import threads_beside
 from dashfusion_models.speech.transcribe import Recogniser, load_recogniser
 from dashfusion_models.speech.voice_activity import VoiceActivity
-from dashfusion_models.weights import locate
+from dashfusion_models.weights import is_here, locate
 
 if TYPE_CHECKING:
     from dashfusion_models.speech.voice_states import VoiceStates
@@ -81,7 +81,7 @@ class Engines:
         faster-whisper: the engine converts those.
         """
         other = name.removeprefix("openai-")
-        if other != name and _is_here(other) and not _is_here(name):
+        if other != name and is_here(other) and not is_here(name):
             raise WeightsError(f"{name}: not found; {other} is there and can be converted")
         with self._locks["weights"]:
             return locate(name, offline=self._offline)
@@ -132,11 +132,3 @@ class Engines:
         with self._locks["faces"]:
             while self._faces:
                 self._faces.popitem()[1].close()
-
-
-def _is_here(name: str) -> bool:
-    try:
-        locate(name, offline=True)
-    except WeightsError:
-        return False
-    return True

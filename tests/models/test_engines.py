@@ -10,6 +10,7 @@ from dashfusion_models import engines as module
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.privacy import asked_offline
+from dashfusion_models.weights import named
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,8 @@ def test_what_is_installed_comes_before_a_download(
             raise WeightsError(f"{name}: not found; pull it")
         return Path("download")
 
-    monkeypatch.setattr(module, "locate", locate)
+    for place in (module, named):
+        monkeypatch.setattr(place, "locate", locate)
     engines = Engines(asr="openai-whisper")
     if taken == "convert":
         with pytest.raises(WeightsError, match="can be converted"):

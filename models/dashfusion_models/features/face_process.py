@@ -9,8 +9,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
+from dashfusion_models.child import import_path
+from dashfusion_models.closing import Closing
 from dashfusion_models.errors import FaceError
 from dashfusion_models.features import face_child
 from dashfusion_models.features.face_engine import CUT_OFF
@@ -36,7 +37,7 @@ class _Look:
     message: bytes
 
 
-class FaceProcess:
+class FaceProcess(Closing):
     """One child process with the face engine; a file at a time, any number one after another.
 
     Between `start` and `finish` stand the pictures of one file, in the order of time. A child that
@@ -178,15 +179,6 @@ class FaceProcess:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
-
     def _work(self) -> None:
         """Ask the child about one picture after another (runs in a thread)."""
         while (look := self._waiting.get()) is not None:
@@ -247,7 +239,7 @@ class FaceProcess:
     def _launch(self) -> None:
         """Start a child, cut off from the web and silent; it finds our packages where we do."""
         settings = {k: v for k, v in os.environ.items() if k.lower() != "no_proxy"}
-        settings |= {**CUT_OFF, **QUIET, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        settings |= {**CUT_OFF, **QUIET, "PYTHONPATH": import_path()}
         mode = "video" if self._video else "still"
         self._ready = False
         self._child = subprocess.Popen(

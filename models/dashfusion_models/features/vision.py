@@ -14,12 +14,12 @@ import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
 
+from dashfusion_models.closing import Closing
 from dashfusion_models.features.contract import MAX_STEPS, averaged, checked, empty
 from dashfusion_models.features.face_engine import MOST_FACES, landmarker
 from dashfusion_models.features.face_names import BLENDSHAPES, POSE
@@ -42,7 +42,7 @@ __all__ = ["BLENDSHAPES", "POSE", "VISION_SPEC", "FaceFinder", "sequence"]
 VISION_SPEC = FeatureSpec(extractor="mediapipe-face", version=2, names=(*BLENDSHAPES, *POSE))
 
 
-class FaceFinder:
+class FaceFinder(Closing):
     """MediaPipe's face landmarker: up to four faces in a picture, the largest first.
 
     With `video` it follows faces from one picture to the next, which must come in the order of
@@ -132,19 +132,6 @@ class FaceFinder:
             with contextlib.suppress(RuntimeError):
                 engine.close()
         self._main = self._still = None
-
-    def __enter__(self) -> "FaceFinder":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def sequence(track_frames: Sequence[tuple[float, Face | None]], span: Span) -> FeatureSequence:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from dashfusion_models.closing import Closing
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import FolderError
 from dashfusion_models.folder.engine import Engine
@@ -49,7 +49,7 @@ class Plan:
     is_guess: bool
 
 
-class Batch:
+class Batch(Closing):
     """An open folder of results; nobody else has it open."""
 
     def __init__(
@@ -229,19 +229,6 @@ class Batch:
     def close(self) -> None:
         """Let go of the folder."""
         self._stack.close()
-
-    def __enter__(self) -> Batch:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _called(self, below: str) -> str:
         """How a file below the folder is called: as `analyze` would call it."""

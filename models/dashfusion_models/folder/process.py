@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from dashfusion_models.child import import_path
 from dashfusion_models.folder import worker
 from dashfusion_models.folder.crew import Gone, News
 
@@ -40,7 +41,7 @@ class WorkerProcess:
         settings = {
             **os.environ,
             **environment,
-            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            "PYTHONPATH": import_path(),
         }
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", worker.__name__],

@@ -15,13 +15,13 @@ import secrets
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from dataclasses import dataclass
 from typing import Any
 
+from dashfusion_models.child import import_path
 from dashfusion_models.errors import FolderError
 from dashfusion_models.folder.ray_host import Lost
 from dashfusion_models.folder.worker import Broken
@@ -87,7 +87,7 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             inherited = {
                 "RAY_AUTH_TOKEN": secrets.token_hex(32),
-                "PYTHONPATH": os.pathsep.join(place for place in sys.path if place),
+                "PYTHONPATH": import_path(),
             }
             stack.enter_context(_environment({**_OWN, **inherited}))
             logs = tempfile.mkdtemp(prefix="dashfusion-ray-")

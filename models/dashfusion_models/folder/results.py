@@ -14,9 +14,9 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from dashfusion_models.closing import Closing
 from dashfusion_models.errors import FolderError
 
 __all__ = ["NOTHING", "Line", "Mark", "ResultsFile", "sync_folder", "unwritable"]
@@ -44,7 +44,7 @@ class Mark:
 NOTHING = Mark(0, hashlib.sha256(b"").hexdigest())
 
 
-class ResultsFile:
+class ResultsFile(Closing):
     """The records of a folder of results; one writer at a time (see `lock`)."""
 
     def __init__(self, path: Path) -> None:
@@ -141,19 +141,6 @@ class ResultsFile:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
-
-    def __enter__(self) -> ResultsFile:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _mend(self) -> int:
         """Cut off last lines that are torn or no records; return the size that is left."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from dashfusion_models.closing import Closing
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import DashfusionError
 from dashfusion_models.folder.crew import News
@@ -57,7 +57,7 @@ class _Looking:
         return look
 
 
-class Surveyor:
+class Surveyor(Closing):
     """Looks at one file after another; a file that ends or blocks the process tells nothing."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Surveyor:
     def __call__(self, file: str, size: int) -> Facts:
         """Return what a file of `size` bytes tells."""
         if self._process is None:
-            environment = thread_environment(workers=1_000_000)  # one thread
+            environment = thread_environment(1, cores=1)
             self._process = WorkerProcess(_Looking(), self._news, environment=environment)
         self._process.send(file)
         said = self._answer(_PATIENCE_S + size / _BYTES_PER_S)
@@ -82,19 +82,6 @@ class Surveyor:
         if self._process is not None:
             self._process.kill()
             self._process = None
-
-    def __enter__(self) -> Surveyor:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _answer(self, patience_s: float) -> Any:
         until_s = time.monotonic() + patience_s

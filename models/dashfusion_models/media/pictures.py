@@ -5,7 +5,6 @@ import struct
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import cast
 
 import numpy as np
@@ -15,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from jaxtyping import UInt8
 
+from dashfusion_models.closing import Closing
 from dashfusion_models.errors import ConfigError, MediaError
 from dashfusion_models.media.source import MediaSource
 from dashfusion_models.records import Frame
@@ -51,7 +51,7 @@ _EXIF_MARK, _EXIF_WITHIN, _ORIENTATION_TAG = b"Exif\0\0", 1 << 16, 0x0112
 Pixels = UInt8[np.ndarray, "height width 3"]
 
 
-class FrameReader:
+class FrameReader(Closing):
     """The frames of a file in order of time, at most `frames_per_second` of them a second.
 
     The first frame at or after each tick of the clock is taken, whatever the file's own rate, and
@@ -113,19 +113,6 @@ class FrameReader:
         """Let go of the file; closing twice is harmless."""
         if self._source is not None:
             self._source.close()
-
-    def __enter__(self) -> "FrameReader":
-        """Return the reader itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self.close()
 
 
 def read_image(path: Path) -> Frame:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import av
@@ -17,6 +16,7 @@ from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from dashfusion_models.closing import Closing
 from dashfusion_models.errors import MediaError
 from dashfusion_models.media.opening import open_container, open_file
 
@@ -36,7 +36,7 @@ _LONGEST_S = 48 * 3600.0  # stands for the end of a file that does not tell its 
 _EARLY_S = 1.0  # files often declare a little more than they hold
 
 
-class MediaSource:
+class MediaSource(Closing):
     """An open media file; `origin_s` is where its container starts counting.
 
     Attributes:
@@ -76,19 +76,6 @@ class MediaSource:
         self._closed = True
         self.container.close()
         self._file.close()
-
-    def __enter__(self) -> "MediaSource":
-        """Return the source itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the file."""
-        self.close()
 
     @property
     def formats(self) -> set[str]:

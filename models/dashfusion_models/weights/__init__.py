@@ -11,6 +11,7 @@ from dashfusion_models.weights.lookup import (
 from dashfusion_models.weights.named import (
     DEFAULT_CHECKPOINT,
     fetch_speech_weights,
+    is_here,
     locate_checkpoint,
 )
 
@@ -19,6 +20,7 @@ __all__ = [
     "WeightStatus",
     "cache_folder",
     "fetch_speech_weights",
+    "is_here",
     "locate",
     "locate_checkpoint",
     "pull",

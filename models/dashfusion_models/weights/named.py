@@ -6,7 +6,7 @@ from pathlib import Path
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.weights.lookup import locate
 
-__all__ = ["DEFAULT_CHECKPOINT", "fetch_speech_weights", "locate_checkpoint"]
+__all__ = ["DEFAULT_CHECKPOINT", "fetch_speech_weights", "is_here", "locate_checkpoint"]
 
 DEFAULT_CHECKPOINT = "dashfusion-mini"
 
@@ -22,7 +22,7 @@ def locate_checkpoint(checkpoint: str | Path, *, offline: bool = False) -> Path:
     return Path(checkpoint) if Path(checkpoint).exists() else locate(checkpoint, offline=offline)
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
     """Whether named weights are on this machine."""
     try:
         locate(name, offline=True)
@@ -46,5 +46,5 @@ def fetch_speech_weights(engine: str, model: str) -> None:
     for size in {model, "base"}:  # voices are described by base, whatever recognises the words
         if "/" in size or Path(size).exists() or size.endswith(".pt"):
             continue
-        if not _is_here(f"whisper-{size}") and not _is_here(f"openai-whisper-{size}"):
+        if not is_here(f"whisper-{size}") and not is_here(f"openai-whisper-{size}"):
             locate(f"whisper-{size}" if engine == "faster-whisper" else f"openai-whisper-{size}")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dashfusion_models.analyzer import DEFAULT_CHECKPOINT, locate_checkpoint
 from dashfusion_models.engines import Engines
 from dashfusion_models.store import Store
+from dashfusion_models.weights import DEFAULT_CHECKPOINT, locate_checkpoint
 from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.mini.recipe import write_manifests
 from dashfusion_training.sources import extract_to
