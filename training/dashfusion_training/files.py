@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
 from dashfusion_models.errors import DataError, TrainingError
 
-__all__ = ["first_line", "read_table", "write_whole", "writing"]
+__all__ = ["first_line", "read_table", "write_table", "write_whole", "writing"]
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -27,6 +29,15 @@ def read_table(path: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read ({error}); give a UTF-8 CSV") from error
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as a CSV, whole or not at all; cells of other columns are left out."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    table.writeheader()
+    table.writerows(rows)
+    write_whole(path, text.getvalue())
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

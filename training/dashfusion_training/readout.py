@@ -55,18 +55,20 @@ def with_readout(
         ConfigError: the features lack one of KEPT, or no sample with a sign has a class.
     """
     acted = [s for s in samples if s.has(modality) and isinstance(s.row.label, str)]
-    signed = [s for s in acted if sign_of(s.label)]
+    score = np.array([sample.label for sample in acted])
+    signed = np.array([sign_of(sample.label) != 0 for sample in acted], np.bool_)
     kept = KEPT[modality]
     missing = [name for name in kept if name not in spec.names]
-    if missing or not signed:
+    if missing or not signed.any():
         fact = f"{spec.extractor} has no {missing[0]}" if missing else "no sample names a class"
         raise ConfigError(f"{NAMES[modality]}: {fact}; set it to 0")
     project = np.zeros((spec.dims, len(kept) + 2), np.float32)
     project[[spec.names.index(name) for name in kept], np.arange(len(kept))] = 1.0
-    for place, some in ((-2, acted), (-1, signed)):
-        score = np.array([sample.label for sample in some])
-        weight = _source_weights([sample.source for sample in some])
-        project[:, place] = _ridge(_means(some, measured, modality), score, weight, strength)
+    means = _means(acted, measured, modality)
+    sources = np.array([sample.source for sample in acted])
+    for place, some in ((-2, np.ones_like(signed)), (-1, signed)):
+        weight = _source_weights(sources[some].tolist())
+        project[:, place] = _ridge(means[some], score[some], weight, strength)
     return replace(measured, project=project)
 
 

@@ -17,7 +17,7 @@ from dashfusion_training.build import new_checkpoint
 from dashfusion_training.config import TrainConfig, changed, from_dict
 from dashfusion_training.held_out import read_predictions
 from dashfusion_training.metrics import correlation
-from dashfusion_training.mini import crossval
+from dashfusion_training.mini import fold_training
 from dashfusion_training.mini.crossval import WAYS, cross_validate
 from dashfusion_training.mini.folds import LEFT_OUT, deal, folds_of
 from dashfusion_training.mini.recognised import with_heard_words
@@ -130,7 +130,7 @@ def test_a_fold_that_is_there_is_not_trained_again(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(crossval, "fit", refuse)
+    monkeypatch.setattr(fold_training, "fit", refuse)
     settings = json.loads((validated / "seed-1" / "settings.json").read_text("utf-8"))
     config = from_dict(settings["config"])
     cross_validate(stores, heard, config, validated, folds=2)

@@ -12,7 +12,7 @@ import torch
 from dashfusion_models.store import Row, Store, StoreWriter
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.loop import Splits
-from dashfusion_training.mini import teach as teaching
+from dashfusion_training.mini import fold_training
 from dashfusion_training.mini.teach import main, teach
 from tests.training.tiny import AUDIO, SCORE_OF, VISION
 
@@ -52,8 +52,8 @@ def test_every_text_is_scored_once_by_who_never_met_its_video(
         met.append({sample.row.video_id for sample in splits.train})
         return spied_on(checkpoint, splits, *rest, **named)
 
-    spied_on = teaching.fit
-    monkeypatch.setattr(teaching, "fit", spied)
+    spied_on = fold_training.fit
+    monkeypatch.setattr(fold_training, "fit", spied)
     config = TrainConfig(**{**tiny_config.to_dict(), "epochs": 12, "modalities": ("text",)})
     how: dict[str, Any] = {"folds": 3, "device": torch.device("cpu")}
     teach({"texts": texts}, config, tmp_path, only=2, **how)

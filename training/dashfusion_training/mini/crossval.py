@@ -12,10 +12,7 @@ said before; the Javanese clips in one. `summary` makes the tables of it.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,23 +20,18 @@ from pathlib import Path
 
 import torch
 
-from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
-from dashfusion_models.errors import ConfigError, TrainingError
+from dashfusion_models.errors import TrainingError
 from dashfusion_models.store import Store
-from dashfusion_training.build import encoder_facts, new_checkpoint, start_facts
-from dashfusion_training.commands import exit_code
-from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
+from dashfusion_training.build import start_facts
+from dashfusion_training.commands import exit_code, preset_with
+from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.datasets import Sample, load_dataset
-from dashfusion_training.encoded_texts import EncodedTexts
-from dashfusion_training.files import write_whole
+from dashfusion_training.files import write_table, write_whole
 from dashfusion_training.held_out import COLUMNS, Predictions, predictions_of
-from dashfusion_training.loop import fit
+from dashfusion_training.mini.fold_training import SharedTexts, to_the_end, trained
 from dashfusion_training.mini.folds import Fold, folds_of
-from dashfusion_training.processes import ALONE
-from dashfusion_training.run import Run
-from dashfusion_training.sources import feature_specs
 
-__all__ = ["SOURCES", "WAYS", "SharedTexts", "cross_validate", "main", "write_predictions"]
+__all__ = ["SOURCES", "WAYS", "cross_validate", "main", "write_predictions"]
 
 SOURCES = ("mosi_clips", "mosi_text", "mosei_text", "ravdess", "javanese", "faces")
 ROUGH = ("ravdess_rough", "faces_rough")  # copies made by `rough`, where they are there
@@ -53,24 +45,6 @@ WAYS: Mapping[str, tuple[bool, bool]] = {
     "recognised": (True, True),
     "recognised-alone": (True, False),
 }
-
-
-class SharedTexts:
-    """What a text encoder that is not trained makes of texts, for all trainings that start from it.
-
-    It keeps the first network alive, whose text encoder no training changes.
-    """
-
-    def __init__(self) -> None:
-        self._known: EncodedTexts | None = None
-
-    def of(self, checkpoint: Checkpoint, config: TrainConfig) -> EncodedTexts | None:
-        """None where the text encoder is trained."""
-        if config.train_text:
-            return None
-        if self._known is None:
-            self._known = EncodedTexts(checkpoint.network, checkpoint.collate)
-        return self._known
 
 
 def cross_validate(
@@ -93,8 +67,7 @@ def cross_validate(
         WeightsError: the text encoder is missing.
     """
     spoken = {s.row.id: s for s in load_dataset({HEARD: heard}, "train", config)}
-    # What is kept is that of the last epoch: nothing is chosen by those who validate.
-    config = changed(config, {"first_kept_epoch": config.epochs})
+    config = to_the_end(config)
     texts = texts or SharedTexts()
     mine = output / f"seed-{config.seed}"
     _require_same(mine / SETTINGS, config, folds)
@@ -102,8 +75,7 @@ def cross_validate(
         folder = mine / f"fold-{number}"
         if (folder / "javanese.csv").exists():
             continue
-        checkpoint = _trained(stores, fold, config, folder / "run", texts)
-        shutil.rmtree(folder / "run" / "last", ignore_errors=True)
+        checkpoint = trained(stores, fold.splits, config, folder / "run", device=CPU, texts=texts)
         for way, samples in _ways(fold, spoken).items():
             write_predictions(predictions_of(checkpoint, samples, device=CPU), folder / way)
         acted = predictions_of(checkpoint, fold.left_out["javanese"], device=CPU)
@@ -127,34 +99,13 @@ def _require_same(path: Path, config: TrainConfig, folds: int) -> None:
 
 def write_predictions(found: Predictions, path: Path) -> None:
     """Write scores as `held_out.read_predictions` reads them, to `path` with the ending .csv."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for row in zip(
+    rows = zip(
         found.id, found.label, found.raw, found.present, found.words, found.video,
         found.confidence, found.duration_s, strict=True,
-    ):  # fmt: skip
-        table.writerow("" if value != value else value for value in row)  # NaN: unknown
-    write_whole(path.with_suffix(".csv"), text.getvalue())
-
-
-def _trained(
-    stores: Mapping[str, Store],
-    fold: Fold,
-    config: TrainConfig,
-    folder: Path,
-    texts: SharedTexts,
-) -> Checkpoint:
-    """Train on one fold; the network of the last epoch comes back."""
-    encoder, _ = encoder_facts(config.text_encoder, offline=True)
-    audio, vision = feature_specs(stores, ("text", "audio", "vision"))
-    checkpoint = new_checkpoint(config, encoder, fold.splits.train, audio=audio, vision=vision)
-    shutil.rmtree(folder, ignore_errors=True)
-    run = Run(folder, config, resume=False)
-    known = texts.of(checkpoint, config)
-    fit(checkpoint, fold.splits, config, run, device=CPU, team=ALONE, texts=known)
-    run.close()
-    return load_checkpoint(run.best)
+    )  # fmt: skip
+    known = (["" if value != value else value for value in row] for row in rows)  # NaN: unknown
+    named = (dict(zip(COLUMNS, row, strict=True)) for row in known)
+    write_table(path.with_suffix(".csv"), COLUMNS, named)
 
 
 def _ways(fold: Fold, spoken: Mapping[str, Sample]) -> dict[str, list[Sample]]:
@@ -169,7 +120,7 @@ def _ways(fold: Fold, spoken: Mapping[str, Sample]) -> dict[str, list[Sample]]:
 
 
 def main() -> int:
-    """Run the folds of one seed; return the exit code."""
+    """Run the folds of each seed; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("start", "stores", "output"):
         parser.add_argument(f"--{name}", type=Path, required=True)
@@ -181,11 +132,7 @@ def main() -> int:
 
 
 def _run(asked: argparse.Namespace) -> None:
-    for setting in asked.set:
-        if "=" not in setting:
-            raise ConfigError(f"--set {setting}: has no '='; give KEY=VALUE")
-    settings = dict(setting.split("=", 1) for setting in asked.set)
-    config = with_settings(read_preset(asked.preset), settings)
+    config = preset_with(asked.preset, asked.set)
     rough = [name for name in ROUGH if (asked.stores / name).is_dir()]
     stores = {name: Store(asked.stores / name) for name in (*SOURCES, *rough)}
     heard, texts = Store(asked.stores / HEARD), SharedTexts()

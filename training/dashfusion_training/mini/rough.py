@@ -12,9 +12,7 @@ same copies every time, in a folder of its own; those that are there are not mad
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
-import io
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ import numpy as np
 from dashfusion_models.errors import DataError, MediaError
 from dashfusion_models.media import probe, read_image, read_sound
 from dashfusion_training.commands import exit_code
-from dashfusion_training.files import read_table, write_whole, writing
+from dashfusion_training.files import read_table, write_table, write_whole, writing
 from dashfusion_training.manifest import ManifestRow, read_manifest
 from dashfusion_training.mini import rough_faces, rough_voices
 
@@ -56,7 +54,7 @@ def write_rough(
             new += 1
     written = output / f"{manifest.stem}_rough.csv"
     columns = list(dict.fromkeys([*table[0], "id"]))
-    _write_table(written, columns, [original.copied(seed) for original in originals])
+    write_table(written, columns, [original.copied(seed) for original in originals])
     return written, len(originals), new
 
 
@@ -141,14 +139,6 @@ def _face(original: _Original, draw: np.random.Generator) -> bytes:
     kinds = befalling(rough_faces.CHANCES, draw)
     pixels = read_image(original.file).pixels
     return rough_faces.as_jpeg(*rough_faces.rough_face(pixels, kinds, draw))
-
-
-def _write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    table.writeheader()
-    table.writerows(rows)
-    write_whole(path, text.getvalue())
 
 
 def main() -> int:

@@ -12,31 +12,22 @@ does one fold, so that several processes can share the work; a fold that is ther
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from dashfusion_models.checkpoint import load_checkpoint
 from dashfusion_models.device import pick_device
-from dashfusion_models.errors import ConfigError
-from dashfusion_models.records import MODALITIES
 from dashfusion_models.store import Store
-from dashfusion_training.build import encoder_facts, new_checkpoint
-from dashfusion_training.commands import exit_code
-from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
+from dashfusion_training.commands import exit_code, preset_with
+from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.datasets import Sample, load_dataset
-from dashfusion_training.files import read_table, write_whole
-from dashfusion_training.loop import Splits, fit
+from dashfusion_training.files import read_table, write_table
+from dashfusion_training.loop import Splits
+from dashfusion_training.mini.fold_training import SharedTexts, to_the_end, trained
 from dashfusion_training.mini.folds import deal
 from dashfusion_training.predict import predict
-from dashfusion_training.processes import ALONE
-from dashfusion_training.run import Run
-from dashfusion_training.sources import feature_specs
 
 __all__ = ["COLUMNS", "main", "teach"]
 
@@ -59,8 +50,7 @@ def teach(
         TrainingError: the loss is no longer a number, or a folder cannot be written.
         WeightsError: the text encoder is missing.
     """
-    # The weights that the last epoch leaves are kept: nothing is chosen by those left out.
-    config = changed(config, {"first_kept_epoch": config.epochs})
+    config = to_the_end(config)
     samples = load_dataset(dict(stores), "train", config)
     fold_of = deal([_video(sample) for sample in samples], folds)
     mine = output / f"seed-{config.seed}"
@@ -74,7 +64,8 @@ def teach(
         _teach_one(stores, config, others, left_out, path, device=device)
     written = [mine / f"fold-{fold + 1}.csv" for fold in range(folds)]
     if all(path.exists() for path in written):
-        _write(output / f"seed-{config.seed}.csv", [r for p in written for r in read_table(p)])
+        rows = [row for path in written for row in read_table(path)]
+        write_table(output / f"seed-{config.seed}.csv", COLUMNS, rows)
 
 
 def _teach_one(
@@ -87,22 +78,15 @@ def _teach_one(
     device: torch.device,
 ) -> None:
     """Train on `others` and write what is predicted of those left out."""
-    encoder, _ = encoder_facts(config.text_encoder, offline=True)
-    audio, vision = feature_specs(stores, frozenset(MODALITIES) & set(config.modalities))
-    checkpoint = new_checkpoint(config, encoder, others, audio=audio, vision=vision)
+    splits = Splits(others, _valid(stores, config))
     folder = path.with_suffix("")
-    shutil.rmtree(folder, ignore_errors=True)
-    run = Run(folder, config, resume=False)
-    fit(checkpoint, Splits(others, _valid(stores, config)), config, run, device=device, team=ALONE)
-    run.close()
-    shutil.rmtree(folder / "last", ignore_errors=True)
-    trained = load_checkpoint(run.best)  # the running mean of the weights, if there is one
-    scores = predict(trained.network.to(device), trained.collate, left_out, device=device)
+    found = trained(stores, splits, config, folder, device=device, texts=SharedTexts())
+    scores = predict(found.network.to(device), found.collate, left_out, device=device)
     rows = [
         {"id": s.row.id, "label": f"{s.label:g}", "prediction": f"{score:.4f}"}
         for s, score in zip(left_out, scores, strict=True)
     ]
-    _write(path, rows)
+    write_table(path, COLUMNS, rows)
 
 
 def _video(sample: Sample) -> str:
@@ -112,14 +96,6 @@ def _video(sample: Sample) -> str:
 def _valid(stores: Mapping[str, Store], config: TrainConfig) -> dict[str, Sequence[Sample]]:
     """What shows how a training goes; nothing is chosen by it."""
     return {name: load_dataset({name: store}, "valid", config) for name, store in stores.items()}
-
-
-def _write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    write_whole(path, text.getvalue())
 
 
 def main() -> int:
@@ -138,11 +114,7 @@ def main() -> int:
 
 
 def _run(asked: argparse.Namespace) -> None:
-    for setting in asked.set:
-        if "=" not in setting:
-            raise ConfigError(f"--set {setting}: has no '='; give KEY=VALUE")
-    settings = dict(setting.split("=", 1) for setting in asked.set)
-    config = with_settings(read_preset(asked.preset), settings)
+    config = preset_with(asked.preset, asked.set)
     config = changed(config, {"text_encoder": asked.text_encoder, "seed": asked.seed})
     teach(
         {path.name: Store(path) for path in asked.stores},

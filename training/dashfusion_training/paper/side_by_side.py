@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from dashfusion_models.errors import DashfusionError
+from dashfusion_models.resources import cores_here
 from dashfusion_models.store import Store
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.files import first_line
@@ -56,15 +57,8 @@ def devices_for(where: torch.device, jobs: int | None = None) -> list[torch.devi
     cards = [where]
     if where.type == "cuda" and where.index is None:
         cards = [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
-    room = max(1, _cores() // CORES_A_JOB) if where.type == "cpu" else len(cards)
+    room = max(1, cores_here() // CORES_A_JOB) if where.type == "cpu" else len(cards)
     return [cards[number % len(cards)] for number in range(jobs or room)]
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_here(job: Job, device: torch.device, watch: Watcher) -> str | None:
@@ -102,7 +96,7 @@ def run_side_by_side(jobs: Sequence[Job], devices: Sequence[torch.device], ended
     what they saved stays.
     """
     context = multiprocessing.get_context("spawn")
-    threads = max(1, _cores() // max(1, min(len(devices), len(jobs))))
+    threads = max(1, cores_here() // max(1, min(len(devices), len(jobs))))
     waiting, free = deque(jobs), deque(devices)
     running: dict[int, _Running] = {}
     try:

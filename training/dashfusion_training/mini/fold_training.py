@@ -1,0 +1,73 @@
+"""One training of a fold: the same for whoever leaves samples out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
+from dashfusion_models.records import MODALITIES
+from dashfusion_models.store import Store
+from dashfusion_training.build import encoder_facts, new_checkpoint
+from dashfusion_training.config import TrainConfig, changed
+from dashfusion_training.encoded_texts import EncodedTexts
+from dashfusion_training.loop import Splits, fit
+from dashfusion_training.processes import ALONE
+from dashfusion_training.run import Run
+from dashfusion_training.sources import feature_specs
+
+__all__ = ["SharedTexts", "to_the_end", "trained"]
+
+
+class SharedTexts:
+    """What a text encoder that is not trained makes of texts, for all trainings that start from it.
+
+    It keeps the first network alive, whose text encoder no training changes.
+    """
+
+    def __init__(self) -> None:
+        self._known: EncodedTexts | None = None
+
+    def of(self, checkpoint: Checkpoint, config: TrainConfig) -> EncodedTexts | None:
+        """None where the text encoder is trained."""
+        if config.train_text:
+            return None
+        if self._known is None:
+            self._known = EncodedTexts(checkpoint.network, checkpoint.collate)
+        return self._known
+
+
+def to_the_end(config: TrainConfig) -> TrainConfig:
+    """The same, keeping what the last epoch leaves: nothing is chosen by those left out."""
+    return changed(config, {"first_kept_epoch": config.epochs})
+
+
+def trained(
+    stores: Mapping[str, Store],
+    splits: Splits,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    device: torch.device,
+    texts: SharedTexts,
+) -> Checkpoint:
+    """Train on the splits of one fold in a new `folder`; what it kept comes back, on the CPU.
+
+    Raises:
+        TrainingError: the loss is no longer a number, or the folder cannot be written.
+        WeightsError: the text encoder is missing.
+    """
+    encoder, _ = encoder_facts(config.text_encoder, offline=True)
+    used = [m for m in MODALITIES if m in config.modalities]
+    audio, vision = feature_specs(stores, used)
+    checkpoint = new_checkpoint(config, encoder, splits.train, audio=audio, vision=vision)
+    shutil.rmtree(folder, ignore_errors=True)
+    run = Run(folder, config, resume=False)
+    known = texts.of(checkpoint, config)
+    fit(checkpoint, splits, config, run, device=device, team=ALONE, texts=known)
+    run.close()
+    shutil.rmtree(folder / "last", ignore_errors=True)
+    return load_checkpoint(run.best)
