@@ -22,12 +22,13 @@ from dashfusion_models.analysis import (
 )
 from dashfusion_models.checkpoint_about import require_features
 from dashfusion_models.closing import Closing
+from dashfusion_models.device import pick_device
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import NothingToScore
 from dashfusion_models.extract import Extracted, Extraction, Request, extract
 from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
-from dashfusion_models.opened import Opened, ready
+from dashfusion_models.opened import Opened
 from dashfusion_models.reasons import reasons_of
 from dashfusion_models.records import MODALITIES, Modality, Progress, Streams
 from dashfusion_models.segment import SegmentRule
@@ -70,7 +71,9 @@ class Analyzer(Closing):
         device: torch.device | None = None,
     ) -> None:
         """Put the parts together; `load` is the usual way in."""
-        self._opened = checkpoint if isinstance(checkpoint, Opened) else ready(checkpoint, device)
+        if not isinstance(checkpoint, Opened):
+            checkpoint = Opened.ready(checkpoint, device or pick_device("cpu"))
+        self._opened = checkpoint
         self._engines = engines
 
     @classmethod
@@ -95,7 +98,7 @@ class Analyzer(Closing):
             WeightsError: weights are missing.
         """
         path = locate_checkpoint(checkpoint, offline=offline)
-        opened = Opened(path, device)
+        opened = Opened.of(path, device)
         require_features(opened.facts, path, audio=AUDIO_SPEC, vision=VISION_SPEC)
         engines = Engines(
             asr=asr, asr_model=asr_model, device=opened.speech_device, offline=offline

@@ -19,26 +19,43 @@ if TYPE_CHECKING:
 
     from dashfusion_models.checkpoint import Checkpoint
 
-__all__ = ["Opened", "ready"]
+__all__ = ["Opened"]
 
 
 class Opened:
     """The facts of a checkpoint at once, the rest when it is waited for."""
 
-    def __init__(self, path: Path, device: str) -> None:
+    def __init__(
+        self,
+        facts: CheckpointFacts | Checkpoint,
+        device: str,
+        loading: Future[tuple[Checkpoint, torch.device]],
+    ) -> None:
+        """Hold what is known and what is being loaded; `of` and `ready` are the ways in."""
+        self.facts, self._asked, self._loading = facts, device, loading
+
+    @classmethod
+    def of(cls, path: Path, device: str) -> Opened:
         """Read the head of the file and begin to load the rest in a thread.
 
         Raises:
             CheckpointError: it is no checkpoint.
             DeviceError: the device that is named is not there.
         """
-        self.facts: CheckpointFacts | Checkpoint = checkpoint_facts(path)
-        self._asked = device
+        facts = checkpoint_facts(path)
         if device not in ("auto", "cpu"):
             pick_device(device)
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="network")
-        self._loading: Future[tuple[Checkpoint, torch.device]] = pool.submit(_load, path, device)
+        loading = pool.submit(_load, path, device)
         pool.shutdown(wait=False)
+        return cls(facts, device, loading)
+
+    @classmethod
+    def ready(cls, checkpoint: Checkpoint, device: torch.device) -> Opened:
+        """Wrap a checkpoint that is loaded already."""
+        loaded: Future[tuple[Checkpoint, torch.device]] = Future()
+        loaded.set_result(_placed(checkpoint, device))
+        return cls(checkpoint, str(device), loaded)
 
     def check(self) -> None:
         """Raise what went wrong with loading, as far as that is known by now."""
@@ -58,16 +75,6 @@ class Opened:
         if self._asked == "cpu" or (self._asked == "auto" and not may_have_gpu()):
             return "cpu"
         return str(self.wait()[1])
-
-
-def ready(checkpoint: Checkpoint, device: torch.device | None) -> Opened:
-    """Wrap a checkpoint that is loaded already."""
-    opened = Opened.__new__(Opened)
-    opened.facts = checkpoint
-    opened._asked = "cpu" if device is None else str(device)
-    opened._loading = Future()
-    opened._loading.set_result(_placed(checkpoint, device or pick_device("cpu")))
-    return opened
 
 
 def _load(path: Path, device: str) -> tuple[Checkpoint, torch.device]:

@@ -17,8 +17,8 @@ from itertools import cycle
 from pathlib import Path
 
 import av
-import psutil
 
+from dashfusion_models.resources import cores_here
 from tests.benchmarks.memory import repeated
 from tests.benchmarks.peak import Seen, peak_of, proportional
 
@@ -88,8 +88,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[10.0, 120.0])
     parser.add_argument("--without", choices=["text", "audio", "vision"], action="append")
     arguments = parser.parse_args()
-    cores = len(psutil.Process().cpu_affinity())
-    print(f"Python {platform.python_version()}, {platform.platform()}, {cores} cores")
+    print(f"Python {platform.python_version()}, {platform.platform()}, {cores_here()} cores")
     print(", ".join(f"{name} {metadata.version(name)}" for name in LIBRARIES))
     options = [part for name in arguments.without or () for part in ("--without", name)]
     minutes = sorted(arguments.minutes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["Seen", "peak_of", "proportional", "resident"]
+__all__ = ["Seen", "peak_of", "proportional", "resident", "tree_bytes"]
 
 POLL_S = 0.1
 
@@ -21,6 +21,17 @@ def resident(process: psutil.Process) -> int:
 def proportional(process: psutil.Process) -> int:
     """Bytes in memory (Linux); what processes share is divided among them."""
     return process.memory_full_info().pss
+
+
+def tree_bytes(root: psutil.Process, size: Callable[[psutil.Process], int]) -> int:
+    """Bytes of a process and of all that it started, as far as they are there just now."""
+    total = 0
+    try:
+        for one in (root, *root.children(recursive=True)):
+            total += size(one)
+    except psutil.Error:
+        pass
+    return total
 
 
 @dataclass(frozen=True)
@@ -50,13 +61,7 @@ def peak_of(
     def watch() -> None:
         nonlocal peak
         while process.poll() is None:
-            total = 0
-            try:
-                for one in (root, *root.children(recursive=True)):
-                    total += size(one)
-            except psutil.Error:
-                pass
-            peak = max(peak, total)
+            peak = max(peak, tree_bytes(root, size))
             time.sleep(poll_s)
 
     watcher = threading.Thread(target=watch)

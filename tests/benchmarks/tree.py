@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.peak import proportional, tree_bytes
+
 __all__ = ["Cost", "cost_of"]
 
 CORES_S, MEMORY_S = 0.1, 0.4  # between two looks
@@ -66,13 +68,7 @@ class _Memory(threading.Thread):
     def run(self) -> None:
         root = psutil.Process(self._process.pid)
         while self._process.poll() is None:
-            total = 0
-            try:
-                for one in (root, *root.children(recursive=True)):
-                    total += one.memory_full_info().pss
-            except psutil.Error:
-                pass
-            self.peak = max(self.peak, total)
+            self.peak = max(self.peak, tree_bytes(root, proportional))
             time.sleep(MEMORY_S)
 
 

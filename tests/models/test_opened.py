@@ -41,7 +41,7 @@ def test_the_facts_are_those_of_the_whole_checkpoint(path: Path) -> None:
 
 
 def test_what_is_waited_for_is_what_loading_gives(path: Path) -> None:
-    checkpoint, device = Opened(path, "cpu").wait()
+    checkpoint, device = Opened.of(path, "cpu").wait()
     assert device == torch.device("cpu") and not checkpoint.network.training
     expected = load_checkpoint(path)
     assert checkpoint.sha256 == expected.sha256
@@ -54,17 +54,17 @@ def test_a_file_that_is_none_is_refused_before_anything_is_loaded(
 ) -> None:
     monkeypatch.setattr(opened, "_load", lambda *_: pytest.fail("loading began"))
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        Opened(tmp_path / "none.safetensors", "cpu")
+        Opened.of(tmp_path / "none.safetensors", "cpu")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="is not a checkpoint"):
-        Opened(path, "cpu")
+        Opened.of(path, "cpu")
     save_file({"a": torch.zeros(1)}, path, {"dashfusion": json.dumps({"format": "other/1"})})
     with pytest.raises(CheckpointError, match="has format other/1"):
-        Opened(path, "cpu")
+        Opened.of(path, "cpu")
 
 
 def test_damage_inside_is_told_while_files_are_worked_on(path: Path) -> None:
-    loading = Opened(_damaged(path), "cpu")
+    loading = Opened.of(_damaged(path), "cpu")
     with pytest.raises(CheckpointError, match="is damaged"):
         loading.wait()
     with pytest.raises(CheckpointError, match="is damaged"):
@@ -73,11 +73,11 @@ def test_damage_inside_is_told_while_files_are_worked_on(path: Path) -> None:
 
 def test_a_device_that_is_named_must_be_there(path: Path) -> None:
     with pytest.raises(DeviceError):
-        Opened(path, "cuda:99")
+        Opened.of(path, "cuda:99")
 
 
 def test_speech_on_the_cpu_waits_for_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opened, "may_have_gpu", lambda: False)
-    loading = Opened(path, "auto")
+    loading = Opened.of(path, "auto")
     monkeypatch.setattr(loading, "wait", lambda: pytest.fail("waited"))
     assert loading.speech_device() == "cpu"
