@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dashfusion_models.records import FaceChoice, MediaInfo, Streams
+from dashfusion_models.records import UNTOLD, FaceChoice, MediaInfo, Streams, Word
 
 __all__ = [
     "SCHEMA",
@@ -115,7 +115,8 @@ class Segment:
 
     `contributions` of a modality: score minus the score with that modality masked out, None where
     it is absent. `present`: the share of the segment covered by words, by voiced
-    sound, by a seen face.
+    sound, by a seen face. `words` are those of `text` with their times, where a recogniser gave
+    them; JSON is without them.
     """
 
     start_s: float
@@ -130,6 +131,7 @@ class Segment:
     speech_confidence: float | None
     face: FaceChoice | None
     reasons: tuple[Reason, ...]
+    words: tuple[Word, ...] = field(default=(), metadata=UNTOLD)
 
 
 @dataclass(frozen=True)
@@ -149,13 +151,12 @@ class Analysis:
     segments: tuple[Segment, ...]
     warnings: tuple[str, ...]
     timing_s: Mapping[str, float]
-    waiting_s: Mapping[str, float] = field(default_factory=dict)
+    waiting_s: Mapping[str, float] = field(default_factory=dict, metadata=UNTOLD)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: plain dicts, lists, strings, finite numbers and None."""
         body: dict[str, Any] = _plain(self)
         body["media"].pop("is_image")
-        body.pop("waiting_s")
         version = body.pop("tool_version")
         return {"schema": SCHEMA, "tool": {"version": version}, **body}
 
@@ -163,7 +164,8 @@ class Analysis:
 def _plain(value: Any) -> Any:
     """Turn records into JSON's types, rounding numbers to 4 decimals."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        told = (f.name for f in dataclasses.fields(value) if f.metadata != UNTOLD)
+        return {name: _plain(getattr(value, name)) for name in told}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (tuple, list)):

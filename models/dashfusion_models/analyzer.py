@@ -221,6 +221,7 @@ class Analyzer(Closing):
                 label_range=label_range,
                 thresholds=checkpoint.thresholds,
             ),
+            words=utterance.words,
         )
 
     def _analysis(

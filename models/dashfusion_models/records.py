@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 __all__ = [
     "MODALITIES",
     "SAMPLE_RATE_HZ",
+    "UNTOLD",
     "Face",
     "FaceChoice",
     "FeatureSequence",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 SAMPLE_RATE_HZ = 16_000
+UNTOLD = {"json": False}  # marks a field that the JSON form of an analysis is without
 
 Modality = Literal["text", "audio", "vision"]
 MODALITIES: tuple[Modality, ...] = ("text", "audio", "vision")
