@@ -14,7 +14,14 @@ from dashfusion_models.errors import ConfigError, DashfusionError
 if TYPE_CHECKING:
     from dashfusion_cli.render.plain import Look
 
-__all__ = ["Output", "OutputError", "StdoutClosed", "stdout_for_results_only"]
+__all__ = [
+    "Output",
+    "OutputError",
+    "StdoutClosed",
+    "check_place",
+    "stdout_for_results_only",
+    "whole_file",
+]
 
 _WIDEST = 160  # columns: a longer line of words is hard to read
 
@@ -38,12 +45,7 @@ class Output:
         self._file = file
         if file is None:
             return
-        if file.is_dir():
-            raise ConfigError(f"{file}: is a folder; give --output a file")
-        if file.exists() and not force:
-            raise ConfigError(f"{file}: exists already; use --force to replace it")
-        if not file.absolute().parent.is_dir():
-            raise ConfigError(f"{file.parent}: no such folder; create it first")
+        check_place(file, "--output", force=force)
         self._beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:12]}")
 
     def __enter__(self) -> "Output":
@@ -110,6 +112,42 @@ class Output:
         return OutputError(
             f"{self._file}: cannot be written ({error.strerror}); choose another place"
         )
+
+
+def check_place(file: Path, option: str, *, force: bool) -> None:
+    """Refuse a place for a result that cannot be written, or must not be.
+
+    Raises:
+        ConfigError: it is a folder, is in one that is missing, or exists already.
+    """
+    if file.is_dir():
+        raise ConfigError(f"{file}: is a folder; give {option} a file")
+    if file.exists() and not force:
+        raise ConfigError(f"{file}: exists already; use --force to replace it")
+    if not file.absolute().parent.is_dir():
+        raise ConfigError(f"{file.parent}: no such folder; create it first")
+
+
+@contextlib.contextmanager
+def whole_file(file: Path, *, option: str, force: bool) -> Iterator[Path]:
+    """Yield a name beside the final one, for a library that opens files itself.
+
+    What was written under it is renamed at the end of a block that succeeds, and removed else.
+
+    Raises:
+        ConfigError: the place cannot be written, or must not be.
+        OutputError: the finished file cannot be renamed.
+    """
+    check_place(file, option, force=force)
+    beside = file.with_name(f".{file.stem}.{uuid.uuid4().hex[:12]}{file.suffix}")
+    try:
+        yield beside
+        beside.replace(file)
+    except OSError as error:
+        fact = f"cannot be written ({error.strerror})"
+        raise OutputError(f"{file}: {fact}; choose another place") from error
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _write_stdout(data: bytes) -> None:

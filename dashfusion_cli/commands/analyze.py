@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashfusion_cli import options as opt
-from dashfusion_cli.asked import check_times, load_analyzer, options_of
+from dashfusion_cli.asked import check_times, load_analyzer, option_values, options_of
 from dashfusion_cli.messages import say_error, say_warning
-from dashfusion_cli.output import Output, stdout_for_results_only
+from dashfusion_cli.output import Output, check_place, stdout_for_results_only
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
-from dashfusion_models.errors import DashfusionError, MediaError
+from dashfusion_models.errors import ConfigError, DashfusionError, MediaError
 
 if TYPE_CHECKING:
     from dashfusion_models.analysis import Analysis
     from dashfusion_models.analyzer import AnalyzeOptions, Analyzer
 
 __all__ = ["register"]
+
+_VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
 
 
 class _Form(StrEnum):
@@ -34,6 +36,14 @@ _Media = Annotated[
 ]
 _FormOption = Annotated[
     _Form, setting("--format", help="Several files as json: one line each (JSON Lines).")
+]
+_Overlay = Annotated[
+    Path | None,
+    setting(
+        "--overlay",
+        metavar="OUT.mp4",
+        help="Also write the video with captions, score, face and the curve of the score over it.",
+    ),
 ]
 _Timing = Annotated[bool, setting("--timing", help="Show how long each stage took.")]
 
@@ -61,6 +71,7 @@ def analyze(
     start: opt.Start = None,
     end: opt.End = None,
     timing: _Timing = False,
+    overlay: _Overlay = None,
     device: opt.Device = "auto",
     offline: opt.Offline = False,
     config: opt.Config = None,
@@ -69,12 +80,21 @@ def analyze(
 ) -> None:
     """Score the sentiment of MEDIA, utterance by utterance."""
     check_times(context.params)
+    _check_overlay(overlay, media, force=force)
+    latest: list[Analysis] = []
     with Output(output, force=force) as out:
         _first_must_exist(media)
         options = options_of(context.params)
         render = _renderer(format, out, timing=timing or verbose, several=len(media) > 1)
+
+        def rendered(analysis: "Analysis") -> bytes:
+            latest[:] = [analysis]
+            return render(analysis)
+
         with load_analyzer(context.params) as analyzer:
-            done = _analyze_all(media, analyzer, options, render, out, session_of(context))
+            done = _analyze_all(media, analyzer, options, rendered, out, session_of(context))
+    if overlay is not None:  # what was found is safe by now
+        _write_overlay(latest[0], overlay, context)
     raise typer.Exit(0 if done else 1)
 
 
@@ -130,6 +150,49 @@ def _renderer(
         return ("\n" * (written > 1) + table).encode(out.encoding, "replace")
 
     return render
+
+
+def _check_overlay(overlay: Path | None, media: list[Path], *, force: bool) -> None:
+    """Refuse what cannot become a video, before anything is loaded.
+
+    Raises:
+        typer.BadParameter: a wrong command line.
+        ConfigError: the place cannot be written, or must not be.
+        MediaError: MEDIA holds no moving pictures.
+    """
+    if overlay is None:
+        return
+    if overlay.suffix.lower() not in _VIDEO_ENDINGS:
+        raise typer.BadParameter(
+            f"{overlay} does not end in {' or '.join(_VIDEO_ENDINGS)}", param_hint="--overlay"
+        )
+    if len(media) > 1:
+        raise typer.BadParameter("goes with one MEDIA at a time", param_hint="--overlay")
+    check_place(overlay, "--overlay", force=force)
+    _must_exist(media[0])
+    from dashfusion_models.media import moving_pictures
+
+    if overlay.exists() and overlay.samefile(media[0]):
+        raise ConfigError(f"{overlay}: is MEDIA itself; give --overlay another name")
+    moving_pictures(media[0])
+
+
+def _write_overlay(analysis: "Analysis", target: Path, context: typer.Context) -> None:
+    from dashfusion_cli.render.overlay import write_overlay
+
+    session, wanted = session_of(context), option_values(context.params)
+    with show_progress(session) as board, stdout_for_results_only():
+        board.title(f"{target}")
+        warnings = write_overlay(
+            analysis,
+            target,
+            start_s=wanted["start_s"],
+            end_s=wanted["end_s"],
+            force=context.params["force"],
+            report=board,
+        )
+    for warning in warnings:
+        say_warning(f"{target}: {warning}", session)
 
 
 def _first_must_exist(media: list[Path]) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "UNTOLD",
     "Face",
     "FaceChoice",
+    "FacePath",
     "FeatureSequence",
     "FeatureSpec",
     "Features",
@@ -43,6 +44,7 @@ Modality = Literal["text", "audio", "vision"]
 MODALITIES: tuple[Modality, ...] = ("text", "audio", "vision")
 
 Samples = Float32[np.ndarray, " samples"]  # mono, 16 kHz, in [-1, 1]
+FacePath = Float32[np.ndarray, "pictures 5"]  # seconds, x, y, width, height
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -196,11 +198,21 @@ class FrameFaces:
 
 @dataclass(frozen=True)
 class FaceChoice:
-    """The face that stands for an utterance, and why it was taken."""
+    """The face that stands for an utterance, and why it was taken.
+
+    `box` is its median box; `path` says when it was where: seconds, x, y, width, height. JSON is
+    without the path.
+    """
 
     track: int
     chosen_by: Literal["lips", "size"]
     box: tuple[float, float, float, float]
+    path: FacePath = field(
+        default_factory=lambda: np.zeros((0, 5), np.float32),
+        compare=False,
+        repr=False,
+        metadata=UNTOLD,
+    )
 
 
 @dataclass(frozen=True)

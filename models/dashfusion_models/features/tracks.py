@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from dashfusion_models.features.vision import BLENDSHAPES
-from dashfusion_models.records import Face, FaceChoice, FrameFaces, Span
+from dashfusion_models.records import Face, FaceChoice, FacePath, FrameFaces, Span
 
 __all__ = ["SoundEnergy", "Track", "Tracks", "choose"]
 
@@ -113,9 +113,9 @@ def choose(
     speaking = _speaking([s for _, s in candidates], sound_energy) if sound_energy else None
     if speaking is not None:
         chosen, inside = candidates[speaking]
-        return chosen, FaceChoice(chosen.id, "lips", _median_box(inside))
+        return chosen, FaceChoice(chosen.id, "lips", _median_box(inside), _path(inside))
     chosen, inside = max(candidates, key=lambda c: sum(f.box[2] * f.box[3] for _, f in c[1].faces))
-    return chosen, FaceChoice(chosen.id, "size", _median_box(inside))
+    return chosen, FaceChoice(chosen.id, "size", _median_box(inside), _path(inside))
 
 
 def _within(whole: Track, span: Span) -> Track:
@@ -188,6 +188,11 @@ def _median_box(inside: Track) -> Box:
     x, y = min(1.0, max(0.0, left)), min(1.0, max(0.0, top))
     right, bottom = min(1.0, max(0.0, left + wide)), min(1.0, max(0.0, top + high))
     return float(x), float(y), float(right - x), float(bottom - y)
+
+
+def _path(inside: Track) -> FacePath:
+    """Return when the face was where."""
+    return np.array([(seconds, *face.box) for seconds, face in inside.faces], np.float32)
 
 
 def _overlap(a: Box, b: Box) -> float:

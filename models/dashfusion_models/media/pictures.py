@@ -55,23 +55,27 @@ class FrameReader(Closing):
     """The frames of a file in order of time, at most `frames_per_second` of them a second.
 
     The first frame at or after each tick of the clock is taken, whatever the file's own rate, and
-    never twice. Each iteration reads the file anew. A file without pictures has no frames.
+    never twice; without a rate, every frame. Each iteration reads the file anew. A file without
+    pictures has no frames.
     """
 
     def __init__(
         self,
         path: Path,
-        frames_per_second: float = 10.0,
-        longer_side: int = LONGER_SIDE,
+        frames_per_second: float | None = 10.0,
+        longer_side: int | None = LONGER_SIDE,
         start_s: float = 0.0,
         end_s: float | None = None,
     ) -> None:
         """Prepare to read `path` from `start_s` (inside) to `end_s` (outside).
 
+        Without a `longer_side` frames have their full size.
+
         Raises:
             ConfigError: a rate or size of nothing.
         """
-        if not frames_per_second > 0 or longer_side < 1:
+        none_of_it = frames_per_second is not None and not frames_per_second > 0
+        if none_of_it or (longer_side is not None and longer_side < 1):
             raise ConfigError(
                 f"frames: {frames_per_second} a second, {longer_side} pixels; both must be above 0"
             )
@@ -91,17 +95,20 @@ class FrameReader(Closing):
         self.close()
         with MediaSource(self._path) as source:
             self._source = source
-            last_s, tick = -math.inf, 0
+            last_s, due_s = -math.inf, self._start_s
+            turns = _Turns(source)
             decoded = source.frames("video", start_s=self._start_s, end_s=self._end_s)
             for seconds, picture in decoded:
-                due_s = self._start_s + tick / self._rate
                 if seconds < due_s - _TICK_SLACK_S or seconds <= last_s:
                     continue
                 assert isinstance(picture, VideoFrame)  # `frames` gave what was asked for
-                tick = math.floor((seconds + _TICK_SLACK_S - self._start_s) * self._rate) + 1
+                if self._rate is not None:
+                    tick = math.floor((seconds + _TICK_SLACK_S - self._start_s) * self._rate) + 1
+                    due_s = self._start_s + tick / self._rate
                 last_s = seconds
-                look = _Look(picture, source)
-                yield Frame(seconds, look.scaled(self._longer_side), look.full)
+                look = _Look(picture, turns)
+                pixels = look.scaled(self._longer_side) if self._longer_side else look.full()
+                yield Frame(seconds, pixels, look.full)
                 look.release()
 
     @property
@@ -138,19 +145,40 @@ def _first(source: MediaSource) -> "_Look | None":
     with closing(source.frames("video")) as frames:
         for _, picture in frames:
             assert isinstance(picture, VideoFrame)
-            return _Look(picture, source)
+            return _Look(picture, _Turns(source))
     return None
+
+
+class _Turns:
+    """How the pictures of a source are meant to be seen.
+
+    A display matrix is read once for each rotation that occurs, not for each picture: PyAV ties a
+    picture to its side data in a circle, which keeps the whole picture until a garbage collection.
+    """
+
+    def __init__(self, source: MediaSource) -> None:
+        stream = source.video
+        self.pixel_shape = float((stream is not None and stream.sample_aspect_ratio) or 1)
+        self._exif = _exif_turn(source.path) if source.is_still else None
+        self._known: dict[int, _Turn] = {}
+
+    def of(self, picture: VideoFrame) -> _Turn:
+        """Return the turn of a picture."""
+        if self._exif is not None:
+            return self._exif
+        rotation = picture.rotation
+        if rotation not in self._known:
+            self._known[rotation] = _turn_of(picture)
+        return self._known[rotation]
 
 
 class _Look:
     """A decoded picture and how it is meant to be seen."""
 
-    def __init__(self, picture: VideoFrame, source: MediaSource) -> None:
+    def __init__(self, picture: VideoFrame, turns: _Turns) -> None:
         self._picture: VideoFrame | None = picture
-        self._turn = (_exif_turn(source.path) if source.is_still else None) or _turn_of(picture)
-        stream = source.video
-        shape = stream.sample_aspect_ratio if stream is not None else None
-        self._width = max(1, round(picture.width * float(shape or 1)))
+        self._turn = turns.of(picture)
+        self._width = max(1, round(picture.width * turns.pixel_shape))
         self._height = picture.height
 
     @property

@@ -1,5 +1,6 @@
 """Frames at their own times, upright, with square pixels and true colours."""
 
+import gc
 import struct
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -281,3 +282,27 @@ def test_a_photograph_is_turned_as_its_exif_says(
     assert pixels.shape == (64, 128, 3)
     np.testing.assert_allclose(corner_colours(pixels), CORNERS.astype(int), atol=8)
     assert (probe(path).width, probe(path).height) == (128, 64)
+
+
+def test_decoded_pictures_do_not_pile_up(tmp_path: Path) -> None:
+    """PyAV ties a picture to its side data in a circle, and x264 gives every picture some."""
+    path = write(tmp_path / "many.mp4", numbered(i / 10 for i in range(40)))
+    gc.collect()
+    gc.disable()
+    try:
+        with FrameReader(path) as reader:
+            assert sum(1 for _ in reader) == 40
+        alive = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 4  # the first one, whose display matrix was read; what the decoder holds
+
+
+def test_every_picture_at_its_full_size(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.05, 0.5, 0.51]
+    pictures = [(seconds, grey(10 * i, 640, 360)) for i, seconds in enumerate(times)]
+    path = write(tmp_path / "uneven.mp4", pictures)
+    with FrameReader(path, frames_per_second=None, longer_side=None) as reader:
+        frames = [(frame.seconds, frame.pixels.shape) for frame in reader]
+    assert [seconds for seconds, _ in frames] == pytest.approx(times, abs=1e-3)
+    assert {shape for _, shape in frames} == {(360, 640, 3)}
