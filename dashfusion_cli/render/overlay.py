@@ -74,7 +74,7 @@ def write_overlay(
     """
     path = analysis.media.path
     take = _Take.of(moving_pictures(path), start_s, end_s)
-    fonts = Fonts("".join(segment.text or "" for segment in analysis.segments))
+    fonts = Fonts()
     overlay = Overlay(
         analysis, width=take.width, height=take.height, window=take.window, fonts=fonts
     )
@@ -189,7 +189,7 @@ def _check(written: Path, take: _Take, target: Path) -> None:
 def _warnings(analysis: Analysis, fonts: Fonts) -> list[str]:
     found = []
     if fonts.missing:
-        some = fonts.missing[:8]
+        some = "".join(sorted(fonts.missing)[:8])
         found.append(f"captions: no font here has {some!r}; install one (such as Noto Sans CJK)")
     if not all(lays_out(segment.text or "") for segment in analysis.segments):
         found.append("captions: written from left to right; install FriBiDi (libfribidi0)")

@@ -25,20 +25,24 @@ _RIGHT_TO_LEFT = {"R", "AL"}
 
 
 class Fonts:
-    """The font for a text, in any size."""
+    """The font for a text, in any size; `missing` gathers the letters that no font here has."""
 
-    def __init__(self, text: str) -> None:
-        """Choose for all the letters of `text`; `missing` are those that no font here has."""
-        self._path, self.missing = _chosen(frozenset(text))
-        self._bold = _usual(bold=True)
+    def __init__(self) -> None:
+        """Begin with nothing missing."""
+        self.missing: set[str] = set()
+        self._chosen: dict[frozenset[str], Path] = {}
 
-    def words(self, size: int) -> ImageFont.FreeTypeFont:
-        """Return the font for what is said."""
-        return _sized(self._path, size)
+    def words(self, text: str, size: int) -> ImageFont.FreeTypeFont:
+        """Return a font for what is said."""
+        letters = frozenset(text)
+        if letters not in self._chosen:
+            self._chosen[letters], lacks = _chosen(letters)
+            self.missing |= lacks
+        return _sized(self._chosen[letters], size)
 
     def bold(self, size: int) -> ImageFont.FreeTypeFont:
         """Return the font for numbers and labels."""
-        return _sized(self._bold, size)
+        return _sized(_usual(bold=True), size)
 
 
 def lays_out(text: str) -> bool:
@@ -52,7 +56,7 @@ def _sized(path: Path, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size)
 
 
-def _chosen(letters: frozenset[str]) -> tuple[Path, str]:
+def _chosen(letters: frozenset[str]) -> tuple[Path, set[str]]:
     """Return the first font that has all letters, else the one that has most, and what it lacks."""
     needed = {c for c in letters if not c.isspace() and unicodedata.category(c)[0] != "C"}
     best, lacks = _usual(bold=False), needed
@@ -62,27 +66,33 @@ def _chosen(letters: frozenset[str]) -> tuple[Path, str]:
             best, lacks = path, left
         if not lacks:
             break
-    return best, "".join(sorted(lacks))
+    return best, lacks
 
 
 def _candidates() -> Iterator[Path]:
     """Yield the usual font, those that are known to have many letters, then all others."""
     yield _usual(bold=False)
-    from matplotlib.font_manager import findSystemFonts
-
-    found = [Path(name) for name in sorted(findSystemFonts())]
+    found = _system_fonts()
     for name in _FAVOURED:
         yield from (path for path in found if path.stem.startswith(name))
     yield from found
 
 
-def _letters_of(path: Path) -> set[str]:
+@functools.cache
+def _system_fonts() -> tuple[Path, ...]:
+    from matplotlib.font_manager import findSystemFonts
+
+    return tuple(Path(name) for name in sorted(findSystemFonts()))
+
+
+@functools.cache
+def _letters_of(path: Path) -> frozenset[str]:
     from matplotlib.ft2font import FT2Font
 
     try:
-        return {chr(code) for code in FT2Font(str(path)).get_charmap()}
+        return frozenset(chr(code) for code in FT2Font(str(path)).get_charmap())
     except (OSError, RuntimeError):  # no font after all, or a kind that FreeType does not read
-        return set()
+        return frozenset()
 
 
 def _usual(*, bold: bool) -> Path:

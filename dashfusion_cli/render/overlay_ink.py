@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-__all__ = ["Rgb", "color_of", "ink_over", "panel", "signed"]
+__all__ = ["Rgb", "color_of", "ink_over", "panel", "signed", "softened"]
 
 Rgb = tuple[int, int, int]
 
@@ -26,6 +26,12 @@ def signed(score: float, label_range: tuple[float, float]) -> str:
     rounded = round(score, decimals)
     text = f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def softened(color: Rgb) -> Rgb:
+    """Return a darker shade, for what is less sure."""
+    red, green, blue = (round(0.5 * part) for part in color)
+    return red, green, blue
 
 
 def panel(width: int, height: int) -> Image.Image:

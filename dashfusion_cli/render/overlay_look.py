@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from dashfusion_cli.render.captions import Caption, captions_of
 from dashfusion_cli.render.overlay_curve import Curve
 from dashfusion_cli.render.overlay_fonts import Fonts
-from dashfusion_cli.render.overlay_ink import Rgb, color_of, ink_over, panel, signed
+from dashfusion_cli.render.overlay_ink import Rgb, color_of, ink_over, panel, signed, softened
 from dashfusion_models.analysis import Analysis, Segment
 from dashfusion_models.records import FacePath, Span
 
@@ -22,6 +22,7 @@ __all__ = ["Overlay", "face_at"]
 Pixels = UInt8[np.ndarray, "height width 3"]
 Box = tuple[float, float, float, float]
 
+_RAIL = (140, 140, 140)
 _HOLD_S = 0.2  # pictures were looked at each tenth of a second: a face stays so long...
 _GLIDE_S = 0.35  # ...and moves evenly between two looks no farther apart than this
 
@@ -117,13 +118,13 @@ class Overlay:
         def place(score: float) -> int:
             return round(left + (right - left) * (min(high, max(low, score)) - low) / (high - low))
 
-        draw.line((left, middle, right, middle), fill=(255, 255, 255, 110), width=line)
+        draw.line((left, middle, right, middle), fill=_RAIL, width=line)
         if segment is not None:
             color: Rgb = color_of(segment.score, self._range)
             if segment.interval is not None:
                 between = (place(segment.interval[0]), place(segment.interval[1]))
                 box = (between[0], middle - 2 * line, between[1], middle + 2 * line)
-                draw.rounded_rectangle(box, radius=line, fill=(*color, 110))
+                draw.rounded_rectangle(box, radius=line, fill=softened(color))
             x = place(segment.score)
             draw.rectangle(
                 (min(x, place(0)), middle - line, max(x, place(0)), middle + line), color
@@ -132,7 +133,7 @@ class Overlay:
             self._write_score(draw, segment, color, right - left)
         for tick in {low, min(high, max(low, 0.0)), high}:
             x = place(tick)
-            draw.line((x, middle - 3 * line, x, middle + 3 * line), (255, 255, 255, 200), 1)
+            draw.line((x, middle - 3 * line, x, middle + 3 * line), (230, 230, 230), 1)
         return image
 
     def _write_score(
@@ -155,7 +156,7 @@ class Overlay:
         size, room = self._sizes.letter, self._width - 2 * self._sizes.margin
         while size > 6 and self._widest(caption, size) + size > room:
             size -= 1
-        font = self._fonts.words(size)
+        font = self._fonts.words(caption.text, size)
         above, below = font.getmetrics()
         step = above + below
         image = panel(
@@ -168,7 +169,7 @@ class Overlay:
         return image
 
     def _widest(self, caption: Caption, size: int) -> int:
-        font = self._fonts.words(size)
+        font = self._fonts.words(caption.text, size)
         return max(round(font.getlength(line)) for line in caption.lines)
 
 

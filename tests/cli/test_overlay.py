@@ -8,11 +8,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from scipy.signal import correlate
 
 from dashfusion_cli.output import OutputError
 from dashfusion_cli.render import overlay as overlay_module
 from dashfusion_cli.render.overlay import write_overlay
+from dashfusion_cli.render.overlay_fonts import Fonts, lays_out
+from dashfusion_cli.render.overlay_look import face_at
 from dashfusion_models.analysis import Analysis
 from dashfusion_models.errors import ConfigError, MediaError
 from dashfusion_models.media import FrameReader, moving_pictures, probe, read_sound
@@ -249,8 +252,43 @@ def test_what_cannot_become_a_video_is_refused_before_anything_is_loaded(
 
 
 def test_a_picture_alone_does_not_move(tmp_path: Path) -> None:
-    from PIL import Image
-
     Image.new("RGB", (64, 48)).save(tmp_path / "still.png")
     with pytest.raises(MediaError, match="has no moving pictures"):
         moving_pictures(tmp_path / "still.png")
+
+
+def test_letters_that_no_font_has_are_told() -> None:
+    fonts = Fonts()
+    assert fonts.words("Straße, naïve, كثيرًا", 20).getname()[0] == "DejaVu Sans"
+    assert fonts.missing == set()
+    fonts.words("a\U0010fffe\ufdd0 \U000e0fff", 20)  # no letters, and never will be
+    assert fonts.missing == set()
+    fonts.words("\U000187ff", 20)  # Tangut
+    assert fonts.missing <= {"\U000187ff"}
+
+
+def test_right_to_left_words_stand_from_right_to_left() -> None:
+    """The first letter of a Hebrew word, alef, is drawn at its right end."""
+    if not lays_out("\u05d0"):
+        pytest.skip("needs FriBiDi")
+    font = Fonts().words("\u05d0\u05d5", 40)
+    alef, vav = (font.getlength(letter) for letter in "\u05d0\u05d5")
+    image = Image.new("L", (100, 60))
+    ImageDraw.Draw(image).text((0, 0), "\u05d0\u05d5", fill=255, font=font)
+    only = Image.new("L", (100, 60))
+    ImageDraw.Draw(only).text((round(vav), 0), "\u05d0", fill=255, font=font)
+    right = np.s_[:, round(vav) + 2 : round(vav + alef)]
+    assert np.abs(np.asarray(image, int)[right] - np.asarray(only, int)[right]).mean() < 25
+    assert vav < alef
+
+
+def test_a_face_is_followed_between_two_looks_and_let_go() -> None:
+    path = np.array(
+        [[1.0, 0.1, 0.1, 0.2, 0.2], [1.1, 0.2, 0.1, 0.2, 0.2], [2.0, 0.5, 0.1, 0.2, 0.2]],
+        np.float32,
+    )
+    whole = (0.3, 0.1, 0.2, 0.2)
+    assert face_at(path, whole, 1.05) == pytest.approx((0.15, 0.1, 0.2, 0.2), abs=1e-5)
+    assert face_at(path, whole, 1.2) == pytest.approx((0.2, 0.1, 0.2, 0.2), abs=1e-5)
+    assert face_at(path, whole, 1.5) is None  # unseen for longer
+    assert face_at(path[:0], whole, 1.5) == whole
