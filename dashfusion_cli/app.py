@@ -39,7 +39,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    epilog=example("dashfusion analyze clip.mp4"),
+    epilog=example("dashfusion analyze clip.mp4", "dashfusion analyze --help", "dashfusion doctor"),
 )
 
 # One line a command: a module of `commands` that says `register(app)`. They import typer and rich

@@ -70,9 +70,11 @@ class Stream(StrEnum):
     vision = "vision"
 
 
-def example(line: str) -> str:
-    """Return the end of a --help: how the command is used."""
-    return f"Example: `{line}`"
+def example(*lines: str) -> str:
+    """Return the end of a --help: how the command is used, in Markdown."""
+    if len(lines) == 1:
+        return f"Example: `{lines[0]}`"
+    return "\n\n".join(["Examples:", *(f"- `{line}`" for line in lines)])
 
 
 def _set_verbose(context: typer.Context, value: bool) -> bool:
@@ -98,7 +100,7 @@ Config = Annotated[
         metavar="FILE",
         callback=load_settings,
         is_eager=True,
-        help="Settings file instead of the usual dashfusion.toml.",
+        help="Settings file instead of dashfusion.toml in your configuration folder.",
     ),
 ]
 Quiet = Annotated[
@@ -108,17 +110,29 @@ Verbose = Annotated[
     bool,
     setting("--verbose", "-v", callback=_set_verbose, help="Tracebacks, logs and stage times."),
 ]
-Offline = Annotated[bool, setting("--offline", help="Never download weights.")]
+Offline = Annotated[
+    bool, setting("--offline", help="Never download anything; what is missing is an error.")
+]
 Device = Annotated[
-    str, setting("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
+    str,
+    setting(
+        "--device",
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU that works.",
+    ),
 ]
 OutputFile = Annotated[
     Path | None,
     setting("--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all."),
 ]
-Force = Annotated[bool, setting("--force", help="Replace an existing --output FILE.")]
+Force = Annotated[bool, setting("--force", help="Replace files that exist already.")]
 Checkpoint = Annotated[
-    str, setting("--checkpoint", metavar="NAME|PATH", help="The model that scores.")
+    str,
+    setting(
+        "--checkpoint",
+        metavar="NAME|PATH",
+        help="The model that scores: a name of `weights list`, or a file.",
+    ),
 ]
 
 # -- for every command that reads labelled data --
@@ -128,7 +142,8 @@ Datasets = Annotated[
     setting(
         "--dataset",
         metavar="NAME|STORE|MANIFEST",
-        help="mosi, mosei or sims, a store, or a CSV; may be repeated.",
+        help="mosi, mosei or sims (stores under --data-root), a store's folder, or a CSV of "
+        "labelled clips; may be repeated.",
     ),
 ]
 DataRoot = Annotated[
@@ -136,30 +151,50 @@ DataRoot = Annotated[
 ]
 MediaRoot = Annotated[
     Path | None,
-    setting("--media-root", metavar="DIR", help="Where the files of a manifest lie."),
+    setting("--media-root", metavar="DIR", help="Where the files of a CSV lie, if not beside it."),
 ]
 
 # -- for every command that opens media --
 
 Language = Annotated[
-    str, setting("--language", metavar="CODE", help="auto, or what is spoken: en, zh, ...")
+    str,
+    setting("--language", metavar="CODE", help="What is spoken (en, zh, de, ...); auto finds out."),
 ]
 Translate = Annotated[
-    bool, setting("--translate", help="Translate speech that the model does not read.")
+    bool,
+    setting(
+        "--translate", help="Translate to English what the model does not read, then score it."
+    ),
 ]
 Transcript = Annotated[
     Path | None,
-    setting("--transcript", metavar="FILE", help="srt, vtt or txt instead of recognition."),
+    setting(
+        "--transcript",
+        metavar="FILE",
+        help="Subtitles (srt, vtt) or plain text (txt) to use instead of recognition.",
+    ),
 ]
-Asr = Annotated[Engine, setting("--asr", help="Speech engine.")]
+Asr = Annotated[
+    Engine, setting("--asr", help="Speech engine; auto takes the fastest that is installed.")
+]
 AsrModel = Annotated[
-    str, setting("--asr-model", metavar="SIZE", help="tiny, base, small, medium or large-v3.")
+    str,
+    setting(
+        "--asr-model", metavar="SIZE", help="Whisper's size: tiny, base, small, medium or large-v3."
+    ),
 ]
 Segments = Annotated[
-    str, setting("--segments", metavar="HOW", help="sentence, whole, or a length in seconds.")
+    str,
+    setting(
+        "--segments",
+        metavar="HOW",
+        help="What gets a score: each sentence, the whole, or windows of so many seconds.",
+    ),
 ]
 Without = Annotated[
-    list[Stream] | None, setting("--without", help="Leave a modality out; may be repeated.")
+    list[Stream] | None, setting("--without", help="Score without one of them; may be repeated.")
 ]
-Start = Annotated[str | None, setting("--start", metavar="TIME", help="Seconds or h:mm:ss.")]
-End = Annotated[str | None, setting("--end", metavar="TIME", help="Seconds or h:mm:ss.")]
+Start = Annotated[
+    str | None, setting("--start", metavar="TIME", help="Begin here: seconds or h:mm:ss.")
+]
+End = Annotated[str | None, setting("--end", metavar="TIME", help="End here: seconds or h:mm:ss.")]

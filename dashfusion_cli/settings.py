@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from dashfusion_cli.groups import group_of
 from dashfusion_cli.session import session_of
 from dashfusion_models.errors import ConfigError
 
@@ -25,6 +26,7 @@ def setting(*names: str, **keywords: Any) -> Any:
     """Make a Typer option that also reads the environment; `names[0]` is the long name."""
     variable = ENVIRONMENT_PREFIX + names[0].lstrip("-").replace("-", "_").upper()
     keywords.setdefault("show_envvar", False)
+    keywords.setdefault("rich_help_panel", group_of(names[0]))
     return typer.Option(*names, envvar=variable, **keywords)
 
 

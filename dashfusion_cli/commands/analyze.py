@@ -35,7 +35,10 @@ _Media = Annotated[
     list[Path], typer.Argument(metavar="MEDIA", help="Videos, sound files or images.")
 ]
 _FormOption = Annotated[
-    _Form, setting("--format", help="Several files as json: one line each (JSON Lines).")
+    _Form,
+    setting(
+        "--format", help="The form of the result; several files as json: a line each (JSON Lines)."
+    ),
 ]
 _Overlay = Annotated[
     Path | None,
@@ -50,7 +53,14 @@ _Timing = Annotated[bool, setting("--timing", help="Show how long each stage too
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    epilog = opt.example("dashfusion analyze clip.mp4 --format json --output clip.json")
+    epilog = opt.example(
+        "dashfusion analyze clip.mp4",
+        "dashfusion analyze clip.mp4 --format json --output clip.json",
+        "dashfusion analyze clip.mp4 --overlay scored.mp4",
+        "dashfusion analyze interview.mp4 --transcript interview.srt --start 0:02 --end 0:10",
+        "dashfusion analyze a.mp4 b.wav c.jpg --format csv --output all.csv",
+        "dashfusion analyze talk.mp4 --language de --translate --asr-model small",
+    )
     app.command(no_args_is_help=True, epilog=epilog)(analyze)
 
 

@@ -30,10 +30,16 @@ _Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the media
 _Output = Annotated[
     Path, setting("--output", "-o", metavar="RESULTS", help="The folder to fill, or to go on in.")
 ]
-_Recursive = Annotated[bool, setting("--recursive", help="Folders in FOLDER too.")]
+_Recursive = Annotated[
+    bool, setting("--recursive", help="Also what lies in folders inside FOLDER.")
+]
 _Include = Annotated[
     list[str] | None,
-    setting("--include", metavar="PATTERN", help='Only such files: "*.mp4"; may be repeated.'),
+    setting(
+        "--include",
+        metavar="PATTERN",
+        help='Only files of such names, as "*.mp4"; may be repeated.',
+    ),
 ]
 _Limit = Annotated[int | None, setting("--limit", min=1, help="Only the first so many files.")]
 _Workers = Annotated[
@@ -59,7 +65,12 @@ _Force = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    epilog = opt.example("dashfusion batch clips --recursive --output results")
+    epilog = opt.example(
+        "dashfusion batch clips --output results",
+        'dashfusion batch clips --recursive --include "*.mp4" --limit 10 --output results',
+        "dashfusion batch clips --output results --retry-failed",
+        "dashfusion batch clips --output results --engine ray --ray-address head:6379",
+    )
     app.command(no_args_is_help=True, epilog=epilog)(batch)
 
 

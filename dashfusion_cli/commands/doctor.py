@@ -16,7 +16,9 @@ _COLORS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command(epilog=opt.example("dashfusion doctor"))(doctor)
+    app.command(
+        epilog=opt.example("dashfusion doctor", "dashfusion doctor --offline --format json")
+    )(doctor)
 
 
 def doctor(

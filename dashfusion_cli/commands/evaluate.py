@@ -41,26 +41,39 @@ _Modalities = Annotated[
     setting(
         "--modalities",
         metavar="LIST",
-        help="What the network may use. Default: all that it was trained with.",
+        help="What the network may use, as text,audio; default: all that it was trained with.",
     ),
 ]
 _MissingOption = Annotated[
     Missing | None,
-    setting("--missing", help="Lose steps at random, or whole modalities; a row for each case."),
+    setting(
+        "--missing",
+        help="How it copes with loss: of random steps, or of whole modalities; a row a case.",
+    ),
 ]
 _Predictions = Annotated[
     Path | None,
     setting("--predictions", metavar="FILE.csv", help="Also write id, label, prediction."),
 ]
 _Classes = Annotated[
-    str | None, setting("--classes", metavar="NAME=SCORE,…", help="Default: the checkpoint's own.")
+    str | None,
+    setting(
+        "--classes",
+        metavar="NAME=SCORE,…",
+        help="Scores of class labels; default: the checkpoint's own.",
+    ),
 ]
 _Form = Annotated[opt.ReportForm, setting("--format", help="The form of the report.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    epilog = opt.example("dashfusion eval --checkpoint dashfusion-mini --dataset clips.csv")
+    epilog = opt.example(
+        "dashfusion eval --dataset clips.csv",
+        "dashfusion eval --checkpoint runs/mosi/best.safetensors --dataset mosi --format json",
+        "dashfusion eval --dataset clips.csv --missing random",
+        "dashfusion eval --dataset clips.csv --predictions predictions.csv",
+    )
     app.command("eval", no_args_is_help=True, epilog=epilog)(evaluate)
 
 

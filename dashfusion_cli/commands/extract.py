@@ -27,7 +27,11 @@ _TextOnly = Annotated[bool, setting("--text-only", help="Never open media.")]
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    epilog = opt.example("dashfusion extract clips.csv --output stores/clips")
+    epilog = opt.example(
+        "dashfusion extract clips.csv --output stores/clips",
+        "dashfusion extract label.csv --media-root Raw --output stores/mosi",
+        "dashfusion extract reviews.csv --text-only --output stores/reviews",
+    )
     app.command(no_args_is_help=True, epilog=epilog)(extract)
 
 

@@ -84,7 +84,10 @@ _Form = Annotated[Form, setting("--format", help="The form of what is printed.")
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    epilog = opt.example("dashfusion reproduce table4 --data-root data --output reproduced")
+    epilog = opt.example(
+        "dashfusion reproduce table4 --data-root data --output reproduced",
+        "dashfusion reproduce table2 table3 --seeds 1 --format markdown",
+    )
     app.command(no_args_is_help=True, epilog=epilog)(reproduce)
 
 

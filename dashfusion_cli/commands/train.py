@@ -40,46 +40,70 @@ _Preset = Annotated[
     setting("--preset", metavar="NAME", help="Settings to start from; default: by the data set."),
 ]
 _Set = Annotated[
-    list[str] | None, setting("--set", metavar="KEY=VALUE", help="Change one; repeatable.")
+    list[str] | None,
+    setting(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting of the preset, as epochs=20; may be repeated.",
+    ),
 ]
-_Seed = Annotated[int | None, setting("--seed", metavar="N", help="Of everything random.")]
+_Seed = Annotated[
+    int | None,
+    setting("--seed", metavar="N", help="Of all that is random; the same seed, the same network."),
+]
 _Seeds = Annotated[
-    int | None, setting("--seeds", metavar="N", min=1, help="Train with 1111, 1112, … instead.")
+    int | None,
+    setting("--seeds", metavar="N", min=1, help="Train N times, with the seeds 1111, 1112, …"),
 ]
 _Modalities = Annotated[
-    str | None, setting("--modalities", metavar="LIST", help="What the network may use.")
+    str | None,
+    setting("--modalities", metavar="LIST", help="What the network may use, as text,audio."),
 ]
 _Ablate = Annotated[
-    list[Ablation] | None, setting("--ablate", help="Leave a part of the method out; repeatable.")
+    list[Ablation] | None,
+    setting("--ablate", help="Leave a part of the method out; may be repeated."),
 ]
 _Fusion = Annotated[
-    str | None, setting("--fusion", metavar="NAME", help="hbf, bf, ca, concat or concat-sa.")
+    str | None,
+    setting(
+        "--fusion",
+        metavar="NAME",
+        help="How the three streams are fused: hbf (the paper's), bf, ca, concat, concat-sa.",
+    ),
 ]
 _Bottleneck = Annotated[
     int | None, setting("--bottleneck", metavar="N", help="Tokens of the first fusion layer.")
 ]
 _Precision = Annotated[
-    str | None, setting("--precision", metavar="NAME", help="fp32, bf16 or fp16.")
+    str | None, setting("--precision", metavar="NAME", help="Of the numbers: fp32, bf16 or fp16.")
 ]
 _TextEncoder = Annotated[
-    str | None, setting("--text-encoder", metavar="NAME|PATH", help="A BERT-like model.")
+    str | None,
+    setting("--text-encoder", metavar="NAME|PATH", help="What reads the words: a BERT-like model."),
 ]
 _Range = Annotated[
     tuple[float, float] | None,
-    setting("--label-range", metavar="MIN MAX", help="Of the labels and the scores."),
+    setting(
+        "--label-range", metavar="MIN MAX", help="Lowest and highest label; scores keep to it."
+    ),
 ]
 _Classes = Annotated[
     str | None, setting("--classes", metavar="NAME=SCORE,…", help="Scores of class labels.")
 ]
 _LogTo = Annotated[
-    list[LogTo] | None, setting("--log-to", help="Curves elsewhere too; repeatable.")
+    list[LogTo] | None, setting("--log-to", help="Also show the curves there; may be repeated.")
 ]
 _Resume = Annotated[bool, setting("--resume", help="Go on where RUN was stopped.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    epilog = opt.example("dashfusion train --dataset mosi --seeds 5 --output runs/mosi")
+    epilog = opt.example(
+        "dashfusion train --dataset mosi --seeds 5 --output runs/mosi",
+        "dashfusion train --dataset clips.csv --output runs/clips --set epochs=20",
+        "dashfusion train --dataset mosi --ablate scl --output runs/without-scl",
+        "dashfusion train --dataset mosi --output runs/mosi --resume",
+    )
     app.command(no_args_is_help=True, epilog=epilog)(train)
 
 
