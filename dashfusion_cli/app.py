@@ -1,8 +1,10 @@
 """The `dashfusion` command, and the one place where an error becomes a line and an exit code."""
 
 import contextlib
+import difflib
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
@@ -28,10 +30,12 @@ from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
 from dashfusion_cli.session import Session
 from dashfusion_models.errors import DashfusionError
+from dashfusion_models.near import meant
 from dashfusion_models.privacy import asked_offline, silence_telemetry
 
 __all__ = ["app", "main", "run"]
 
+_NOT_ONE_OF = re.compile(r"'(.*)' is not one of (.*)\.")
 FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 app = typer.Typer(
@@ -106,6 +110,7 @@ def run(arguments: Sequence[str]) -> int:
 def _usage_or_internal(error: Exception, session: Session) -> int:
     """Report a wrong command line (2), or a fault of ours (1)."""
     if hasattr(error, "show") and hasattr(error, "exit_code"):  # Typer's own, whatever its version
+        _mend(error)
         error.show()
         parameter = getattr(error, "param", None)
         defaults = getattr(getattr(error, "ctx", None), "default_map", None) or {}
@@ -117,6 +122,22 @@ def _usage_or_internal(error: Exception, session: Session) -> int:
     kind = type(error).__name__
     say_error(f"internal: {kind}{f': {fact}' if fact else ''}; run again with -v", session)
     return FAILED
+
+
+def _mend(error: Any) -> None:
+    """Have a usage error say what may be meant, and nothing that only a programmer reads."""
+    typed = getattr(error, "option_name", None)
+    if typed is not None and getattr(error, "possibilities", None):
+        (near,) = difflib.get_close_matches(typed, error.possibilities, 1, 0.0)
+        error.message = f"No such option: {typed}. Did you mean {near}?"
+        error.possibilities = None
+    message = getattr(error, "message", None)
+    if isinstance(message, str):
+        message = message.removeprefix("Value error, ")
+        if found := _NOT_ONE_OF.fullmatch(message):
+            near = meant(found[1], re.findall(r"'([^']+)'", found[2]))
+            message += f" {near[0].upper()}{near[1:]}" if near else ""
+        error.message = message
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -5,7 +5,6 @@ capitals) and in `dashfusion.toml` (the option's name). The file serves all comm
 this command does not have, but another one has, is passed over; a key that none has is an error.
 """
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import typer
 from dashfusion_cli.groups import group_of
 from dashfusion_cli.session import session_of
 from dashfusion_models.errors import ConfigError
+from dashfusion_models.near import hinted
 
 __all__ = ["ENVIRONMENT_PREFIX", "load_settings", "setting"]
 
@@ -45,10 +45,8 @@ def load_settings(context: typer.Context, named: Path | None) -> Path | None:
     values = {_parameter(key): value for key, value in _read(file).items()}
     for key, value in values.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {_option(near[0])}? " if near else ""
-            listed = ", ".join(sorted(map(_option, known)))
-            raise ConfigError(f"{file}: no setting {_option(key)}; {hint}known are {listed}")
+            way_out = hinted(_option(key), map(_option, known))
+            raise ConfigError(f"{file}: no setting {_option(key)}; {way_out}")
         if isinstance(value, dict):
             raise ConfigError(f"{file}: {_option(key)} is a table; write `{_option(key)} = value`")
     context.default_map = {**(context.default_map or {}), **values}

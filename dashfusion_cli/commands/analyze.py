@@ -15,6 +15,7 @@ from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
 from dashfusion_models.errors import ConfigError, DashfusionError, MediaError
+from dashfusion_models.near import meant_file
 
 if TYPE_CHECKING:
     from dashfusion_models.analysis import Analysis
@@ -215,4 +216,4 @@ def _must_exist(path: Path) -> None:
     if path.is_dir():
         raise MediaError(f"{path}: is a folder; name the files in it")
     if not path.exists():
-        raise MediaError(f"{path}: no such file; check the name")
+        raise MediaError(f"{path}: no such file; {meant_file(path) or 'check the name'}")

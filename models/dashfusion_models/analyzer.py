@@ -24,7 +24,7 @@ from dashfusion_models.checkpoint_about import require_features
 from dashfusion_models.closing import Closing
 from dashfusion_models.device import pick_device
 from dashfusion_models.engines import Engines
-from dashfusion_models.errors import NothingToScore
+from dashfusion_models.errors import MediaError, NothingToScore
 from dashfusion_models.extract import Extracted, Extraction, Request, extract
 from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
@@ -133,6 +133,7 @@ class Analyzer(Closing):
         stages = Stages()
         segments = self._segments(extraction, stages, reads_language=reads, report=report)
         if not segments:
+            _refuse_late_start(Path(path), options.start_s, extraction.media.duration_s)
             raise NothingToScore(Path(path), extraction.media.duration_s)
         timing = {**extraction.timing_s, **stages.spent_s, "total": time.perf_counter() - started}
         waiting = {**extraction.waiting_s, **stages.waited_s}
@@ -261,6 +262,12 @@ class Analyzer(Closing):
             timing_s=timing,
             waiting_s=waiting,
         )
+
+
+def _refuse_late_start(path: Path, start_s: float, duration_s: float) -> None:
+    if 0.0 < duration_s <= start_s:
+        fact = f"is {duration_s:.1f} s long, so nothing is at {start_s:.1f} s"
+        raise MediaError(f"{path}: {fact}; start earlier")
 
 
 def _without_words(extracted: Iterable[Extracted]) -> Iterator[Extracted]:

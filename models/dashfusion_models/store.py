@@ -145,7 +145,10 @@ class Store:
                 for m in _FRAMES
             }
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder}: is not a store; `extract` makes one") from error
+            gone = "" if folder.exists() else " (no such folder)"
+            raise DataError(
+                f"{folder}: is not a store{gone}; `dashfusion extract` makes one"
+            ) from error
         if about.get("format") != FORMAT:
             raise DataError(f"{folder}: has format {about.get('format')}; extract it again")
         self.folder = folder

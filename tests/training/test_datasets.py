@@ -212,7 +212,9 @@ def test_configurations_refuse_nonsense() -> None:
     assert read_preset("mini").classes["angry"] < 0 < read_preset("mini").classes["happy"]
     with pytest.raises(ConfigError, match=r"known presets: .*mini"):
         read_preset("maxi")
-    with pytest.raises(ConfigError, match=r"'epoch': is unknown; known keys: .*epochs"):
+    with pytest.raises(
+        ConfigError, match=r"'epoch': is unknown; did you mean epochs\? known keys: "
+    ):
         with_settings(TrainConfig(), {"epoch": "3"})
     for key, value, said in (
         ("epochs", "soon", "a whole number"),

@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Any, get_args
 
 from dashfusion_models.errors import ConfigError
+from dashfusion_models.near import hinted
 from dashfusion_models.network.config import NormOrder
 from dashfusion_models.network.fusions import FUSIONS
 from dashfusion_models.records import MODALITIES
@@ -216,9 +217,8 @@ def read_preset(name: str) -> TrainConfig:
         ConfigError: there is none of that name, or it holds an unknown key.
     """
     if name not in preset_names():
-        raise ConfigError(
-            f"preset {name!r}: is unknown; known presets: {', '.join(preset_names())}"
-        )
+        way_out = hinted(name, preset_names(), before="known presets:")
+        raise ConfigError(f"preset {name!r}: is unknown; {way_out}")
     text = (resources.files("dashfusion_training") / "presets" / f"{name}.toml").read_text("utf-8")
     return from_dict(tomllib.loads(text))
 
@@ -232,7 +232,8 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
     known = {f.name for f in dataclasses.fields(TrainConfig)}
     for key in values:
         if key not in known:
-            raise ConfigError(f"key {key!r}: is unknown; known keys: {', '.join(sorted(known))}")
+            way_out = hinted(key, known, before="known keys:")
+            raise ConfigError(f"key {key!r}: is unknown; {way_out}")
     try:
         return TrainConfig(
             **{

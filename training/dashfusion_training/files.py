@@ -14,6 +14,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from dashfusion_models.errors import DataError, TrainingError
+from dashfusion_models.near import meant_file
 
 __all__ = ["first_line", "read_table", "write_table", "write_whole", "writing"]
 
@@ -28,7 +29,11 @@ def read_table(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); give a UTF-8 CSV") from error
+        if isinstance(error, FileNotFoundError):
+            way_out = meant_file(path) or "check the name"
+            raise DataError(f"{path}: no such file; {way_out}") from error
+        fact = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({fact}); give a UTF-8 CSV") from error
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

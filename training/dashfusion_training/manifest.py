@@ -63,6 +63,9 @@ def read_manifest(
     table = read_table(path)
     if not table:
         raise DataError(f"{path}: has no rows; see `dashfusion extract --help` for the columns")
+    if not {"file", "label", "video_id"} & table[0].keys():
+        columns = "`dashfusion extract --help` names its columns"
+        raise DataError(f"{path}: is no CSV of labelled clips; {columns}")
     official = "file" not in table[0]
     needed = ("video_id", "clip_id", "text", "label", "mode") if official else ("label", "split")
     for column in needed:

@@ -12,6 +12,7 @@ from dashfusion_models.engines import Engines
 from dashfusion_models.errors import DataError
 from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
+from dashfusion_models.near import meant, meant_file
 from dashfusion_models.records import FeatureSpec, Modality, Progress
 from dashfusion_models.store import Store
 from dashfusion_models.weights import cache_folder
@@ -58,12 +59,19 @@ def open_sources(
                 dataset, folder, media_root=media_root, engines=engines, report=report, warn=warn
             )
         else:
-            known = ", ".join(BENCHMARKS)
-            raise DataError(
-                f"{dataset}: is neither a store nor a manifest nor one of {known}; "
-                "see `extract --help` and `data prepare --help`"
-            )
+            raise DataError(f"{dataset}: {_why_not(dataset)}")
     return stores
+
+
+def _why_not(dataset: Path) -> str:
+    """Say what is wrong with a name that is no data set, and what may be meant."""
+    if dataset.is_dir():
+        return "is a folder and no store; `dashfusion extract` makes stores of labelled clips"
+    near = (meant(str(dataset), BENCHMARKS) if dataset.name == str(dataset) else "") or (
+        meant_file(dataset)
+    )
+    usual = f"name {', '.join(BENCHMARKS)}, the folder of a store, or a CSV of labelled clips"
+    return f"no such data set; {near or usual}"
 
 
 def feature_specs(

@@ -141,8 +141,8 @@ class WhisperRecogniser:
         if named is not None:
             code = named.lower().replace("_", "-").split("-")[0]
             if code not in iso:
-                known = ", ".join(sorted(iso))
-                raise ConfigError(f"language {named}: {self.model} knows only {known}; or use auto")
+                way_out = "give a code of two letters, such as en, zh or de, or use auto"
+                raise ConfigError(f"language {named}: {self.model} does not know it; {way_out}")
             return Language(code, None)
         if not self.decoder.multilingual:
             return Language("en", None)

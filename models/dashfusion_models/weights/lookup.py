@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from dashfusion_models.errors import WeightsError
+from dashfusion_models.near import hinted
 from dashfusion_models.privacy import asked_offline
 from dashfusion_models.weights.check import compare, pinned
 from dashfusion_models.weights.fetch import Fetch, Report, download, say_nothing
@@ -118,7 +119,7 @@ def status() -> list[WeightStatus]:
 
 def _known(name: str) -> Weight:
     if name not in WEIGHTS:
-        raise WeightsError(f"{name}: no such weights; known are {', '.join(sorted(WEIGHTS))}")
+        raise WeightsError(f"{name}: no such weights; {hinted(name, WEIGHTS)}")
     return WEIGHTS[name]
 
 
