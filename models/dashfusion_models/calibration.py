@@ -1,7 +1,8 @@
 """How far a score may be trusted, learned from validation data and kept in the checkpoint.
 
-A calibration straightens the network's score, gives the interval that holds the label of four in
-five utterances (or files), and says from where on a reason to doubt a score is worth naming.
+A calibration straightens the network's score, lets voice and face count beside words only where
+they say something clearly, gives the interval that holds the label of four in five utterances (or
+files), and says from where on a reason to doubt a score is worth naming.
 
 Source: split conformal prediction (Vovk et al. 2005; Lei et al. 2018). The groups are ours.
 """
@@ -10,14 +11,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
+from dashfusion_models.calibration_groups import (
+    ALL,
+    COMBINATIONS,
+    GROUPS,
+    SIZE_CLASSES,
+    Grouping,
+    combination_of,
+    count_words,
+    present_in,
+    size_class,
+)
 from dashfusion_models.errors import ConfigError
-from dashfusion_models.records import MODALITIES, Streams
+from dashfusion_models.records import Streams
 
 __all__ = [
     "ALL",
@@ -29,6 +39,7 @@ __all__ = [
     "Line",
     "Thresholds",
     "Width",
+    "cautious",
     "clip",
     "combination_of",
     "count_words",
@@ -37,16 +48,9 @@ __all__ = [
     "straightened",
 ]
 
-ALL = "all"  # the group of everything
 LEVEL = 0.8  # share of the labels that the intervals are to hold
 MINIMUM = 40  # a smaller group is not believed: its parent speaks for it
-SIZE_CLASSES = ("2-4", "5-9", "10+")  # utterances of a file
-COMBINATIONS = tuple(
-    "+".join(some) for size in (3, 2, 1) for some in combinations(MODALITIES, size)
-)
-
-_CHARACTERS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"  # Chinese and Japanese: no spaces
-_WORD = re.compile(rf"[{_CHARACTERS}]|[^\s{_CHARACTERS}]+")
+BESIDE_WORDS = frozenset(name for name in COMBINATIONS if name.startswith("text+"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,42 +102,15 @@ class Width:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grouping:
-    """Which utterances are alike: by what is present, by the number of words, by strength.
-
-    At most `short_words` words are short; at most `weak` away from the `middle` of the scale is
-    weak.
-    """
-
-    short_words: int
-    weak: float
-    middle: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse borders below nothing."""
-        if not (self.short_words >= 0 and 0 <= self.weak < math.inf and math.isfinite(self.middle)):
-            raise ConfigError(f"{self}: borders are finite numbers and at least 0")
-
-    def chain(self, score: float, combination: str, words: int | None) -> tuple[str, ...]:
-        """Name the groups of an utterance, the finest first, the group of everything last.
-
-        Each is the parent of the one before: first the strength goes, then the number of words.
-        """
-        length = [] if words is None else ["short" if words <= self.short_words else "long"]
-        strength = "weak" if abs(score - self.middle) <= self.weak else "strong"
-        names = [combination, *length, strength]
-        return (*("/".join(names[:k]) for k in range(len(names), 0, -1)), ALL)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """What validation data taught about the scores of one checkpoint.
 
     `lines` straighten a raw score, by what is present (a name of COMBINATIONS); a combination
-    without one keeps its score. `widths` are by the groups of `grouping`, with ALL among them;
-    a group of fewer than `minimum` is passed over for its parent. `overall` are the widths for
-    whole files by SIZE_CLASSES, and ALL for the rest; neither speaks with fewer than `minimum`
-    files. It may be empty.
+    without one keeps its score. `caution`, for combinations of words with a voice or a face, is how
+    far these must move the score of the words before they move it at all. `widths` are by the
+    groups of `grouping`, with ALL among them; a group of fewer than `minimum` is passed over for
+    its parent. `overall` are the widths for whole files by SIZE_CLASSES, and ALL for the rest;
+    neither speaks with fewer than `minimum` files. It may be empty.
     """
 
     label_range: tuple[float, float]
@@ -141,6 +118,7 @@ class Calibration:
     widths: Mapping[str, Width]
     lines: Mapping[str, Line] = field(default_factory=dict)
     overall: Mapping[str, Width] = field(default_factory=dict)
+    caution: Mapping[str, float] = field(default_factory=dict)
     thresholds: Thresholds = field(default_factory=Thresholds)
     level: float = LEVEL
     minimum: int = MINIMUM
@@ -156,16 +134,36 @@ class Calibration:
             raise ConfigError(f"widths have no group {ALL!r}, which speaks for all others")
         for kind, names, known in (
             ("lines", self.lines, set(COMBINATIONS)),
-            ("widths", self.widths, _GROUPS),
+            ("widths", self.widths, GROUPS),
             ("overall", self.overall, {*SIZE_CLASSES, ALL}),
+            ("caution", self.caution, BESIDE_WORDS),
         ):
             unknown = sorted(set(names) - known)
             if unknown:
                 raise ConfigError(f"{kind} name a group {unknown[0]!r} that nothing belongs to")
+        if not all(0 <= least < math.inf for least in self.caution.values()):
+            raise ConfigError(f"caution is {dict(self.caution)}; it is numbers of at least 0")
 
-    def calibrated(self, score: float, *, present: Streams[bool]) -> float:
-        """Straighten a raw score and clip it; nothing present is the prior, only clipped."""
-        return straightened(score, combination_of(present), self.lines, self.label_range)
+    def calibrated(
+        self, score: float, *, present: Streams[bool], words_alone: float | None
+    ) -> float:
+        """Straighten a raw score, keep it near that of the words, and clip it.
+
+        `words_alone` is the raw score of the same utterance from its words alone, None where it has
+        none. Nothing present is the prior, only clipped.
+
+        Raises:
+            ValueError: there are words and a caution, and no score of the words.
+        """
+        name = combination_of(present)
+        shown = straightened(score, name, self.lines, self.label_range)
+        least = self.caution.get(name, 0.0)
+        if not least:
+            return shown
+        if words_alone is None:
+            raise ValueError(f"{name}: the score of the words alone is needed")
+        words = straightened(words_alone, "text", self.lines, self.label_range)
+        return cautious(shown, words, least)
 
     def width_of(
         self, score: float, *, present: Streams[bool], words: int | None
@@ -220,6 +218,7 @@ class Calibration:
                 "widths": {k: _read(Width, v) for k, v in values["widths"].items()},
                 "lines": {k: _read(Line, v) for k, v in values["lines"].items()},
                 "overall": {k: _read(Width, v) for k, v in values["overall"].items()},
+                "caution": {k: float(v) for k, v in values.get("caution", {}).items()},
                 "thresholds": _read(Thresholds, values["thresholds"]),
                 "level": float(values["level"]),
                 "minimum": int(values["minimum"]),
@@ -249,39 +248,13 @@ def straightened(
     return clip(lines.get(combination, Line()).at(raw), label_range)
 
 
-def combination_of(present: Streams[bool]) -> str:
-    """Name what is present, such as "text+vision"; the empty name where nothing is."""
-    return "+".join(m for m, here in present.items() if here)
+def cautious(score: float, words: float, least: float) -> float:
+    """The score of everything, `least` closer to that of the words, or that of the words itself.
 
-
-def present_in(combination: str) -> Streams[bool]:
-    """What a name of COMBINATIONS (or the empty one) says is present."""
-    names = combination.split("+")
-    return Streams(**{m: m in names for m in MODALITIES})
-
-
-def count_words(text: str) -> int:
-    """The number of words; each character of Chinese or Japanese counts as one."""
-    return len(_WORD.findall(text))
-
-
-def size_class(n_segments: int) -> str:
-    """Name the class of a file with so many utterances, two or more."""
-    return SIZE_CLASSES[(n_segments >= 5) + (n_segments >= 10)]
-
-
-def _groups() -> set[str]:
-    grouping = Grouping(short_words=1, weak=1.0)
-    return {
-        name
-        for combination in COMBINATIONS
-        for words in ((1, 2) if present_in(combination).text else (None,))
-        for score in (0.0, 2.0)
-        for name in grouping.chain(score, combination, words)
-    }
-
-
-_GROUPS = _groups()
+    Source: soft thresholding (Donoho & Johnstone, 1994), of what a voice and a face change.
+    """
+    change = score - words
+    return words + math.copysign(max(0.0, abs(change) - least), change)
 
 
 def _read(kind: type[Any], values: Mapping[str, Any]) -> Any:

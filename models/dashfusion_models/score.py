@@ -35,7 +35,7 @@ class Scored:
 def score(
     checkpoint: Checkpoint, features: Sequence[Features], *, device: torch.device
 ) -> list[Scored]:
-    """Score utterances in their order. The encoders run once, the fusion four times."""
+    """Score utterances in their order. The encoders run once, the fusion four or five times."""
     scored: list[Scored] = []
     for start in range(0, len(features), BATCH):
         some = features[start : start + BATCH]
@@ -54,7 +54,7 @@ def score_encoded(
     *,
     words: Sequence[int | None],
 ) -> list[Scored]:
-    """Score what the encoders of `checkpoint.network` gave; the fusion runs four times.
+    """Score what the encoders of `checkpoint.network` gave; the fusion runs four or five times.
 
     `words` is the number of words of each utterance, None where it has no text.
     """
@@ -62,34 +62,44 @@ def score_encoded(
     rows = list(zip(*(here.tolist() for _, here in present.items()), strict=True))
     here = [Streams(text=t, audio=a, vision=v) for t, a, v in rows]
 
-    def without(*gone: Modality) -> list[float]:
+    def raw_without(*gone: Modality) -> list[float]:
         absent = {m: torch.zeros_like(present[m]) for m in gone}
         raw: Tensor = network.fuse(network.align(encoded, replace(present, **absent))).float()
-        return [
-            final_score(checkpoint, value, replace(one, **dict.fromkeys(gone, False)))
-            for value, one in zip(raw.tolist(), here, strict=True)
-        ]
+        return [float(value) for value in raw]
 
     with torch.inference_mode():
-        full = without()
-        left_out = {m: without(m) for m in MODALITIES}
-    return [
-        Scored(
-            score=value,
-            contributions=Streams(
-                **{m: value - left_out[m][row] if one[m] else None for m in MODALITIES}
-            ),
-            interval=_interval(checkpoint, value, one, words[row]),
+        alone = raw_without("audio", "vision") if _is_cautious(checkpoint) else [0.0] * len(here)
+        raw = {gone: raw_without(*gone) for gone in ((), *((m,) for m in MODALITIES))}
+
+    def without(row: int, *gone: Modality) -> float:
+        left = replace(here[row], **dict.fromkeys(gone, False))
+        return final_score(
+            checkpoint, raw[gone][row], left, words_alone=alone[row] if left.text else None
         )
-        for row, (value, one) in enumerate(zip(full, here, strict=True))
-    ]
+
+    found = []
+    for row, one in enumerate(here):
+        value = without(row)
+        pulls = {m: value - without(row, m) if one[m] else None for m in MODALITIES}
+        interval = _interval(checkpoint, value, one, words[row])
+        found.append(Scored(score=value, contributions=Streams(**pulls), interval=interval))
+    return found
 
 
-def final_score(checkpoint: Checkpoint, raw: float, present: Streams[bool]) -> float:
-    """The score that is shown for what the network says of `present`."""
+def final_score(
+    checkpoint: Checkpoint, raw: float, present: Streams[bool], *, words_alone: float | None
+) -> float:
+    """The score that is shown for what the network says of `present`.
+
+    `words_alone` is what it says of the words alone, None where there are none.
+    """
     if checkpoint.calibration is None:
         return clip(raw, checkpoint.label_range)
-    return checkpoint.calibration.calibrated(raw, present=present)
+    return checkpoint.calibration.calibrated(raw, present=present, words_alone=words_alone)
+
+
+def _is_cautious(checkpoint: Checkpoint) -> bool:
+    return checkpoint.calibration is not None and bool(checkpoint.calibration.caution)
 
 
 def _interval(

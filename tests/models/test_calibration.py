@@ -108,7 +108,28 @@ def test_an_interval_stays_inside_the_range_and_holds_the_score(score: float) ->
 def test_a_line_straightens_the_score_of_its_combination(
     raw: float, present: Streams[bool], shown: float
 ) -> None:
-    assert calibration().calibrated(raw, present=present) == pytest.approx(shown)
+    assert calibration().calibrated(raw, present=present, words_alone=None) == pytest.approx(shown)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words", "shown"),
+    [
+        (2.0, 1.0, 1.0),  # 1.25 against 1: too little to be heard
+        (5.0, 1.0, 2.25),  # 2.75 against 1: half a point less
+        (-3.5, 1.0, -1.0),  # -1.5 against 1
+        (9.0, 9.0, 3.0),  # both clipped
+    ],
+)
+def test_voice_and_face_are_heard_beside_words_where_they_say_something(
+    raw: float, words: float, shown: float
+) -> None:
+    careful = calibration(caution={"text+audio+vision": 0.5})
+    assert careful.calibrated(raw, present=EVERYTHING, words_alone=words) == pytest.approx(shown)
+    assert careful.calibrated(raw, present=FACE, words_alone=None) == pytest.approx(
+        calibration().calibrated(raw, present=FACE, words_alone=None)
+    )
+    with pytest.raises(ValueError, match="words alone"):
+        careful.calibrated(raw, present=EVERYTHING, words_alone=None)
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,18 @@ from dashfusion_training.calibrate import fit_calibration, main
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.conformal import (
     CONFIDENCES,
-    PRIOR,
     conformal_half_width,
-    crossfitted,
     disagreement_above,
-    fit_line,
-    fit_lines,
     fit_overall,
     rise_below,
     whole_files,
 )
-from dashfusion_training.coverage import coverage, coverage_of, overall_coverage_of
+from dashfusion_training.coverage import (
+    calibrated_scores,
+    coverage,
+    coverage_of,
+    overall_coverage_of,
+)
 from dashfusion_training.datasets import load_dataset
 from dashfusion_training.held_out import (
     COLUMNS,
@@ -42,6 +43,7 @@ from dashfusion_training.held_out import (
 )
 from dashfusion_training.missing import subset_cases
 from dashfusion_training.predict import predict
+from dashfusion_training.shown import PRIOR, crossfitted, fit_line, fit_lines
 from tests.training.untrained import untrained
 
 CPU = torch.device("cpu")
@@ -61,6 +63,7 @@ def planted(
         "id": tuple(f"{seed}-{k}" for k in range(n)),
         "label": raw + draw.uniform(-1.0, 1.0, n) * reach,
         "raw": raw,
+        "alone": np.full(n, math.nan),
         "present": (ALL_THREE,) * n,
         "words": words,
         "video": ("",) * n,
@@ -132,10 +135,9 @@ def test_a_coverage_counts_the_groups_that_spoke() -> None:
     made = fit_calibration(planted(400, 4, by_group), label_range=RANGE)
     fresh = planted(500, 5, by_group)
     names = [
-        made.width_of(float(made.calibrated(float(r), present=present_in(ALL_THREE))),
-                      present=present_in(ALL_THREE), words=int(w))[0]
-        for r, w in zip(fresh.raw, fresh.words, strict=True)
-    ]  # fmt: skip
+        made.width_of(float(score), present=present_in(ALL_THREE), words=int(w))[0]
+        for score, w in zip(calibrated_scores(made, fresh), fresh.words, strict=True)
+    ]
     part = sum((names.count(g) / 500) ** 2 / made.widths[g].n for g in set(names))
     expected = math.sqrt(0.16 * (part + 1 / 500))
     assert coverage_of(made, fresh).std_error == pytest.approx(expected)
@@ -294,7 +296,7 @@ def test_agreeing_samples_raise_one_alarm_in_ten_at_most() -> None:
 
 
 def test_the_disagreement_is_that_of_calibrated_scores() -> None:
-    agreeing = np.tile([0.0, 0.5, 0.0, -0.5], (50, 1))  # pulls: text -0.5, vision +0.5
+    agreeing = np.tile([0.0, 0.5, 0.0, -0.5, 0.0], (50, 1))  # pulls: text -0.5, vision +0.5
     raw = np.linspace(-2, 2, 4000)
     found = planted(4000, 16, by_group, raw=raw, label=raw)
     plain = fit_calibration(found, label_range=RANGE, agreeing=agreeing)

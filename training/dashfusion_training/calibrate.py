@@ -26,6 +26,7 @@ from dashfusion_models.calibration import (
     Calibration,
     Line,
     Thresholds,
+    cautious,
     straightened,
 )
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
@@ -37,10 +38,8 @@ from dashfusion_training.commands import exit_code
 from dashfusion_training.conformal import (
     CONFIDENCES,
     SECONDS,
-    crossfitted,
     disagreement_above,
     fit_grouping,
-    fit_lines,
     fit_overall,
     fit_widths,
     like_in_use,
@@ -56,11 +55,12 @@ from dashfusion_training.held_out import (
     predictions_of,
     read_predictions,
 )
+from dashfusion_training.shown import crossfitted, fit_caution, fit_lines
 
 __all__ = ["calibrate", "fit_calibration", "main"]
 
 Report = Callable[[Progress], None]
-Agreeing = Float[np.ndarray, "k 4"]  # from everything, without text, without audio, without vision
+Agreeing = Float[np.ndarray, "k 5"]  # all, without text, without audio, without vision; text
 WITHOUT = tuple("+".join(m for m in MODALITIES if m != gone) for gone in MODALITIES)
 
 
@@ -124,9 +124,10 @@ def fit_calibration(
     in_use = like_in_use(found, minimum)
     whole = found.fullest()[in_use]
     used = found.rows(in_use)
-    every = crossfitted(found, label_range, in_use)
+    every = crossfitted(found, label_range, in_use, minimum)
     score = every[in_use]
     lines = fit_lines(used)
+    caution = fit_caution(used, lines, label_range, minimum)
     grouping = fit_grouping(used, score, label_range)
     widths = fit_widths(used, score, grouping, level)
     if not widths:
@@ -141,10 +142,11 @@ def fit_calibration(
         widths=widths,
         lines=lines,
         overall=fit_overall(files, level),
+        caution=caution,
         thresholds=_thresholds(
             one_each,
             one_each.label - score[whole],
-            None if agreeing is None else _pulls(agreeing, lines, label_range),
+            None if agreeing is None else _pulls(agreeing, lines, caution, label_range),
             minimum,
         ),
         level=level,
@@ -170,15 +172,23 @@ def _thresholds(
 
 
 def _pulls(
-    agreeing: Agreeing, lines: Mapping[str, Line], label_range: tuple[float, float]
+    agreeing: Agreeing,
+    lines: Mapping[str, Line],
+    caution: Mapping[str, float],
+    label_range: tuple[float, float],
 ) -> Float[np.ndarray, "k 3"]:
-    """Calibrated contributions of text, audio and vision, as on [-3, 3]."""
+    """Contributions of text, audio and vision as they would be shown, as on [-3, 3]."""
+    words = [straightened(float(raw), "text", lines, label_range) for raw in agreeing[:, 4]]
 
-    def straight(raw: Float[np.ndarray, " k"], name: str) -> Float[np.ndarray, " k"]:
-        return np.array([straightened(float(value), name, lines, label_range) for value in raw])
+    def shown(raw: Float[np.ndarray, " k"], name: str) -> Float[np.ndarray, " k"]:
+        straight = [straightened(float(value), name, lines, label_range) for value in raw]
+        least = caution.get(name, 0.0)
+        return np.array(
+            [cautious(x, y, least) if least else x for x, y in zip(straight, words, strict=True)]
+        )
 
-    full = straight(agreeing[:, 0], "+".join(MODALITIES))
-    left = [straight(agreeing[:, k + 1], name) for k, name in enumerate(WITHOUT)]
+    full = shown(agreeing[:, 0], "+".join(MODALITIES))
+    left = [shown(agreeing[:, k + 1], name) for k, name in enumerate(WITHOUT)]
     on_six = 6.0 / (label_range[1] - label_range[0])
     return np.stack([(full - scores) * on_six for scores in left], axis=1)
 
@@ -219,6 +229,7 @@ def _said(fitted: Calibration) -> str:
     """The calibration as plain lines."""
     lines = [f"score {name}: {x.slope:.3f} * score {x.offset:+.3f} (n {x.n})"
              for name, x in fitted.lines.items()]  # fmt: skip
+    lines += [f"caution {name}: {least:.2f}" for name, least in fitted.caution.items()]
     for kind, widths in (("utterance", fitted.widths), ("file", fitted.overall)):
         lines += [f"{kind} {name}: +- {width.half:.3f} (n {width.n})"
                   for name, width in widths.items()]  # fmt: skip

@@ -1,7 +1,7 @@
 """The parts of a calibration, fitted on held-out scores: pure functions of arrays.
 
-Source: split conformal prediction (Vovk et al. 2005; Lei et al. 2018). Lines, groups and the rules
-for the thresholds are ours.
+Source: split conformal prediction (Vovk et al. 2005; Lei et al. 2018). Groups and the rules for the
+thresholds are ours.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,21 +18,16 @@ from dashfusion_models.calibration import (
     LEVEL,
     MINIMUM,
     Grouping,
-    Line,
     Width,
     size_class,
-    straightened,
 )
 from dashfusion_training.held_out import Predictions
 
 __all__ = [
     "WholeFile",
     "conformal_half_width",
-    "crossfitted",
     "disagreement_above",
     "fit_grouping",
-    "fit_line",
-    "fit_lines",
     "fit_overall",
     "fit_widths",
     "like_in_use",
@@ -41,8 +35,6 @@ __all__ = [
     "whole_files",
 ]
 
-PRIOR = 20  # a line weighs as many utterances that need no straightening
-FOLDS = 5
 RISE = 1.15  # times the error above a threshold is a noticeable error below it
 NOISE = 2.0
 EACH_SIDE = 20  # utterances, at least, of a threshold
@@ -65,22 +57,6 @@ def conformal_half_width(residuals: Numbers, level: float = LEVEL) -> float | No
     return float(np.sort(np.abs(residuals))[rank - 1]) if 1 <= rank <= n else None
 
 
-def fit_line(raw: Numbers, label: Numbers) -> Line:
-    """Least squares of the label on the score, mixed with the line that changes nothing.
-
-    The fitted line weighs n / (n + PRIOR). A slope below 0 is 0, around the mean label: such a
-    score says nothing, and turning it around would say that it does.
-    """
-    n = len(raw)
-    if n < 2 or np.ptp(raw) == 0:
-        return Line(n=n)
-    spread = raw - raw.mean()
-    slope = max(0.0, float((spread * label).sum() / (spread**2).sum()))
-    offset = float(label.mean() - slope * raw.mean())
-    weight = n / (n + PRIOR)
-    return Line(slope=weight * slope + 1 - weight, offset=weight * offset, n=n)
-
-
 def like_in_use(found: Predictions, minimum: int = MINIMUM) -> Bool[np.ndarray, " n"]:
     """True for the scores that are like those of a user's files.
 
@@ -94,37 +70,6 @@ def like_in_use(found: Predictions, minimum: int = MINIMUM) -> Bool[np.ndarray, 
         if int(found.recognised[of_it].sum()) >= minimum:
             keep &= ~of_it | found.recognised
     return keep
-
-
-def fit_lines(found: Predictions) -> dict[str, Line]:
-    """A line for each combination that occurs."""
-    present = np.array(found.present, np.str_)
-    return {
-        name: fit_line(found.raw[present == name], found.label[present == name])
-        for name in sorted(set(found.present))
-    }
-
-
-def crossfitted(
-    found: Predictions,
-    label_range: tuple[float, float],
-    teaching: Bool[np.ndarray, " n"] | None = None,
-) -> Numbers:
-    """Straightened, clipped scores, each by lines that never saw its video (its sample).
-
-    Residuals of the lines' own data would be too small. The lines are fitted on the scores that
-    are `teaching`, on all if None.
-    """
-    teaches = np.ones(len(found), np.bool_) if teaching is None else teaching
-    who = [video or name for video, name in zip(found.video, found.id, strict=True)]
-    fold = np.array([crc32(name.encode()) % FOLDS for name in who], np.int64)
-    score = np.zeros(len(found))
-    for k in range(FOLDS):
-        lines = fit_lines(found.rows(teaches & (fold != k)))
-        for row in np.flatnonzero(fold == k):
-            raw = float(found.raw[row])
-            score[row] = straightened(raw, found.present[row], lines, label_range)
-    return score
 
 
 def fit_grouping(found: Predictions, score: Numbers, label_range: tuple[float, float]) -> Grouping:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from dashfusion_models.calibration import LEVEL, Calibration, Width, present_in
 from dashfusion_training.conformal import whole_files
 from dashfusion_training.held_out import Predictions
+from dashfusion_training.shown import shown_scores
 
 __all__ = ["Coverage", "calibrated_scores", "coverage", "coverage_of", "overall_coverage_of"]
 
@@ -84,10 +85,7 @@ def overall_coverage_of(calibration: Calibration, found: Predictions) -> Coverag
 
 def calibrated_scores(calibration: Calibration, found: Predictions) -> Numbers:
     """The scores that a user would be shown for these raw ones."""
-    pairs = zip(found.raw, found.present, strict=True)
-    return np.array(
-        [calibration.calibrated(float(raw), present=present_in(name)) for raw, name in pairs]
-    )
+    return shown_scores(found, calibration.lines, calibration.caution, calibration.label_range)
 
 
 def _counted(

@@ -46,7 +46,8 @@ Numbers = Float[np.ndarray, " n"]
 class Predictions:
     """`n` raw scores with labels; a sample has one for each combination it was scored from.
 
-    `present` names the combination (COMBINATIONS). `words` is NaN where there is no text,
+    `present` names the combination (COMBINATIONS). `alone` is the raw score from the words alone,
+    NaN where there are none or it is not known. `words` is NaN where there is no text,
     `confidence` (mean probability of the words) and `duration_s` (seconds) where they are unknown;
     `video` is empty where it is unknown. `recognised`: the text is as a recogniser wrote it.
     """
@@ -54,6 +55,7 @@ class Predictions:
     id: tuple[str, ...]
     label: Numbers
     raw: Numbers
+    alone: Numbers
     present: tuple[str, ...]
     words: Numbers
     video: tuple[str, ...]
@@ -146,8 +148,8 @@ def agreeing_scores(
     *,
     device: torch.device,
     report: Callable[[Progress], None] = lambda event: None,
-) -> Float[np.ndarray, "k 4"] | None:
-    """Raw scores of samples composed to agree: from everything, without text, audio, vision.
+) -> Float[np.ndarray, "k 5"] | None:
+    """Raw scores of samples composed to agree: all, without text, audio, vision; words alone.
 
     A text gets the voice and the face of two samples whose labels have its sign (as the training
     composes; 0 is a sign too). None where nothing can be composed.
@@ -160,6 +162,7 @@ def agreeing_scores(
     left: tuple[tuple[Modality, ...], ...] = (
         MODALITIES,
         *(tuple(m for m in MODALITIES if m != gone) for gone in MODALITIES),
+        ("text",),
     )
     changes = dict(subset_cases(MODALITIES))
     scores = predict_each(
@@ -282,7 +285,12 @@ def _of_line(
     }
 
 
-def _stacked(rows: Sequence[Mapping[str, Any]]) -> Predictions:
+def _stacked(scored: Sequence[Mapping[str, Any]]) -> Predictions:
+    of_words = {row["id"]: row["raw"] for row in scored if row["present"] == "text"}
+    rows = [
+        {**row, "alone": of_words.get(row["id"], math.nan) if here.text else math.nan}
+        for row, here in ((row, present_in(row["present"])) for row in scored)
+    ]
     texts, flags = ("id", "present", "video"), ("recognised",)
 
     def column(name: str) -> Any:

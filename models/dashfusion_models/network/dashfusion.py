@@ -141,6 +141,11 @@ def _fill(stream: Sequence, present: Bool[Tensor, " b"], tokens: Float[Tensor, "
         return stream
     b, t, d = stream.values.shape
     n = len(tokens)
+    if not bool(present.any()):  # padding would only cost time
+        return Sequence(
+            values=tokens.to(stream.values.dtype).expand(b, n, d),
+            real=stream.real.new_ones(b, n),
+        )
     longer = max(t, n)
     values = stream.values.new_zeros(b, longer, d)
     values[:, :t] = stream.values

@@ -21,12 +21,13 @@ from dashfusion_models.errors import DataError
 from dashfusion_models.store import Store
 from dashfusion_training.commands import exit_code
 from dashfusion_training.files import write_whole
-from dashfusion_training.held_out import read_predictions
+from dashfusion_training.held_out import Predictions, join, read_predictions
 from dashfusion_training.metrics import area_under_curve, bootstrap_interval, correlation
 from dashfusion_training.mini.crossval import WAYS
 from dashfusion_training.mini.tables import markdown, number_text
+from dashfusion_training.shown import crossfitted
 
-__all__ = ["LeftOut", "main", "read_left_out", "summary_table"]
+__all__ = ["LeftOut", "main", "read_left_out", "read_shown", "summary_table"]
 
 SUBSETS = (
     "text", "audio", "vision", "text+audio", "text+vision", "audio+vision", "text+audio+vision",
@@ -71,31 +72,51 @@ class LeftOut:
 
 
 def read_left_out(folder: Path, way: str) -> dict[str, LeftOut]:
-    """Collect the folds and seeds of one way of scoring, by the combination of modalities.
+    """Collect the raw scores of the folds and seeds of one way, by the combination of modalities.
 
     Raises:
         DataError: a file cannot be read, or a seed lacks a fold.
     """
-    seeds = []
-    for seed in sorted(folder.glob("seed-*")):
-        found: dict[str, dict[str, tuple[float, float]]] = {}
-        for path in sorted(seed.glob(f"fold-*/{way}.csv")):
-            read = read_predictions(path, RANGE)
-            for name, label, raw, present in zip(
-                read.id, read.label, read.raw, read.present, strict=True
-            ):
-                clip = name.rpartition("/")[2]
-                found.setdefault(present, {})[clip] = (float(label), float(raw))
-        seeds.append(found)
-    if not seeds or not seeds[0]:
+    return _collected(folder, way, [(found, found.raw) for found in _of_seeds(folder, way)])
+
+
+def read_shown(folder: Path, way: str) -> dict[str, LeftOut]:
+    """The same scores as a calibration on the other videos would show them.
+
+    Raises:
+        DataError: a file cannot be read, or a seed lacks a fold.
+    """
+    seeds = [(found, crossfitted(found, RANGE)) for found in _of_seeds(folder, way)]
+    return _collected(folder, way, seeds)
+
+
+def _of_seeds(folder: Path, way: str) -> list[Predictions]:
+    paths = [sorted(seed.glob(f"fold-*/{way}.csv")) for seed in sorted(folder.glob("seed-*"))]
+    if not paths or not paths[0]:
         raise DataError(f"{folder}: holds no {way}.csv; `crossval` writes them")
+    if not all(paths):
+        raise DataError(f"{folder}: some seed lacks a fold of {way}; let `crossval` finish")
+    return [join([read_predictions(path, RANGE) for path in some]) for some in paths]
+
+
+def _collected(
+    folder: Path, way: str, seeds: Sequence[tuple[Predictions, Float[np.ndarray, " n"]]]
+) -> dict[str, LeftOut]:
+    tables: list[dict[str, dict[str, tuple[float, float]]]] = []
+    for read, scores in seeds:
+        found: dict[str, dict[str, tuple[float, float]]] = {}
+        for name, label, score, present in zip(
+            read.id, read.label, scores, read.present, strict=True
+        ):
+            found.setdefault(present, {})[name.rpartition("/")[2]] = (float(label), float(score))
+        tables.append(found)
     combined = {}
-    for present, first in seeds[0].items():
+    for present, first in tables[0].items():
         ids = tuple(first)
-        if any(set(seed.get(present, {})) != set(ids) for seed in seeds):
+        if any(set(table.get(present, {})) != set(ids) for table in tables):
             raise DataError(f"{folder}: some seed lacks a fold of {way}; let `crossval` finish")
-        scores = np.array([[seed[present][i][1] for i in ids] for seed in seeds])
-        combined[present] = LeftOut(ids, np.array([first[i][0] for i in ids]), scores)
+        values = np.array([[table[present][i][1] for i in ids] for table in tables])
+        combined[present] = LeftOut(ids, np.array([first[i][0] for i in ids]), values)
     return combined
 
 
@@ -114,6 +135,7 @@ def summary_table(folder: Path, clips: Store, javanese: Store) -> str:
     parts = [markdown(("words", "from", "Corr", "MAE"), rows)]
     parts.append(_subsets(ways["recognised"], video))
     parts.append(_gains(ways, video))
+    parts.append(_as_shown(read_shown(folder, "recognised"), video))
     parts.append(_acted(read_left_out(folder, "javanese"), javanese))
     return "\n\n".join(parts) + "\n"
 
@@ -154,6 +176,19 @@ def _gains(ways: Mapping[str, Mapping[str, LeftOut]], video: Mapping[str, str]) 
         value, ends = one.kept(same).gain(other.kept(same), correlation, video)
         rows.append((what, f"{len(same)}", f"{value:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]"))
     return markdown(("gain of Corr by", "n", ""), rows)
+
+
+def _as_shown(found: Mapping[str, LeftOut], video: Mapping[str, str]) -> str:
+    """The same as a user would see it, straightened and cautious by what other videos taught."""
+    words, rows = found["text"], []
+    for present in (name for name in SUBSETS if name.startswith("text")):
+        some = found[present]
+        value, ends = some.mean(correlation, video)
+        error, error_ends = some.mean(_mae, video)
+        gain, low_high = some.gain(words, correlation, video)
+        rows.append((present, number_text(value, ends), number_text(error, error_ends),
+                     f"{gain:+.3f} [{low_high[0]:+.3f}, {low_high[1]:+.3f}]"))  # fmt: skip
+    return markdown(("recognised, as shown, from", "Corr", "MAE", "gain of Corr"), rows)
 
 
 def _acted(found: Mapping[str, LeftOut], javanese: Store) -> str:
