@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from dashfusion_models.child import import_path
 from dashfusion_models.closing import Closing
 from dashfusion_models.errors import FaceError
 from dashfusion_models.features import face_child
+from dashfusion_models.features.between import between, is_alone
 from dashfusion_models.features.face_engine import CUT_OFF
 from dashfusion_models.features.regions import Box
 from dashfusion_models.features.seen import Answer, Seen
@@ -25,22 +27,24 @@ AHEAD = 2  # pictures that are on their way; `submit` waits for the answer to th
 RESTARTS = 2
 UNSEEN_S = 1.0  # a lost face is looked for where it was; then the full picture is searched
 SEARCH_EVERY_S = 2.0
+STEADY = 5  # looks at one face that is alone; from then on every other picture will do
 LARGE_PX = 256  # of the longer side; tiles of a smaller picture show too little
 QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 @dataclass(frozen=True)
 class _Look:
-    """A picture that waits, packed for the child."""
+    """A picture that waits, packed for the child; None: it is not looked at."""
 
     seconds: float
-    message: bytes
+    message: bytes | None
 
 
 class FaceProcess(Closing):
     """One child process with the face engine; a file at a time, any number one after another.
 
-    Between `start` and `finish` stand the pictures of one file, in the order of time. A child that
+    Between `start` and `finish` stand the pictures of one file, in the order of time. While a face
+    is alone in a video, every other picture of it is looked at (see `between`). A child that
     dies or hangs costs the picture it was at and is replaced, at most twice in a file; after that
     the rest of the file's pictures is given up. All of it is told in `warnings`.
     """
@@ -67,7 +71,9 @@ class FaceProcess(Closing):
     def _forget(self) -> None:
         """Forget the last file."""
         self._answers = Seen()
-        self._submitted = self._noted = 0
+        self._told: deque[Answer] = deque()  # what was looked at, until it is noted
+        self._looks = self._answered = self._noted = self._alone = 0
+        self._skipped = False  # whether the latest picture was not looked at
         self._warnings: list[str] = []
         self._failure: FaceError | None = None
         self._restarts = 0
@@ -112,7 +118,11 @@ class FaceProcess(Closing):
             raise self._failure
         if self._given_up:
             return
-        self._note(self._submitted + 1 - AHEAD)
+        self._note(self._looks + 1 - AHEAD)
+        self._skipped = self._alone >= STEADY and not self._skipped
+        if self._skipped:
+            self._waiting.put(_Look(frame.seconds, None))
+            return
         near, search = self._second_look(frame.seconds)
         full = frame.full() if self._worth_it and (near or search) else None
         if full is not None and max(full.shape[:2]) <= LARGE_PX:
@@ -121,16 +131,18 @@ class FaceProcess(Closing):
             self._searched_s = frame.seconds
         message = face_child.pack_look(frame.seconds, frame.pixels, full, near)
         self._waiting.put(_Look(frame.seconds, message))
-        self._submitted += 1
+        self._looks += 1
 
     def _note(self, until: int) -> None:
-        """Wait for the first `until` answers, and note where faces were in these and no others.
+        """Wait for the first `until` looks, and note where faces were in these and no others.
 
         What happens to a picture must not depend on how fast the child is today.
         """
         with self._news:
-            self._news.wait_for(lambda: len(self._answers) >= until or self._over())
-        for answer in self._answers[self._noted : max(0, until)]:
+            self._news.wait_for(lambda: self._answered >= until or self._over())
+        while self._noted < until and self._told:
+            answer = self._told.popleft()
+            self._alone = self._alone + 1 if self._video and is_alone(answer) else 0
             if answer.faces:
                 self._seen = (answer.seconds, tuple(face.box for face in answer.faces))
             self._missed = answer.again or not answer.faces
@@ -181,21 +193,37 @@ class FaceProcess(Closing):
 
     def _work(self) -> None:
         """Ask the child about one picture after another (runs in a thread)."""
+        latest = Answer(0.0, faces=())
+        skipped: float | None = None
         while (look := self._waiting.get()) is not None:
             if self._over():
                 continue
-            answer = Answer(look.seconds, faces=())
-            try:
-                answer = self._ask(look)
-            except (EOFError, OSError):
-                self._died(look.seconds)
-            except FaceError as error:
-                self._failure = error
+            if look.message is None:
+                skipped = look.seconds
+                continue
+            answer = self._answer_to(look.seconds, look.message)
+            if skipped is not None:
+                self._answers.append(between(skipped, latest, answer))
+            latest, skipped = answer, None
             with self._news:
                 self._answers.append(answer)
+                self._told.append(answer)
+                self._answered += 1
                 self._news.notify_all()
+        if skipped is not None:
+            self._answers.append(between(skipped, latest, None))
 
-    def _ask(self, look: _Look) -> Answer:
+    def _answer_to(self, seconds: float, message: bytes) -> Answer:
+        """What the child says of a picture; nothing where it died or hung over it."""
+        try:
+            return self._ask(seconds, message)
+        except (EOFError, OSError):
+            self._died(seconds)
+        except FaceError as error:
+            self._failure = error
+        return Answer(seconds, faces=())
+
+    def _ask(self, seconds: float, message: bytes) -> Answer:
         """Send one picture and wait for its faces; a child that takes too long is killed."""
         child = self._child
         if child is None or child.stdout is None:
@@ -204,9 +232,9 @@ class FaceProcess(Closing):
         if not self._ready:
             self._answer(child, first_s)
             self._ready = True
-        self._send(look.message)
+        self._send(message)
         again, faces = face_child.unpack_faces(self._answer(child, next_s))
-        return Answer(look.seconds, faces, again)
+        return Answer(seconds, faces, again)
 
     def _answer(self, child: "subprocess.Popen[bytes]", patience_s: float) -> bytes:
         assert child.stdout is not None  # it was opened as a pipe
