@@ -14,6 +14,7 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset, Lesson, count_batches, epoch_batches
 from dashfusion_training.encoded_texts import EncodedTexts
 from dashfusion_training.evaluate import predict, report_of
+from dashfusion_training.heap import keep_freed_memory
 from dashfusion_training.processes import Team
 from dashfusion_training.retrieval import Retrieval
 from dashfusion_training.run import Position, Run, SourceMetrics
@@ -47,6 +48,8 @@ def fit(
     Raises:
         TrainingError: the loss is no longer a number; the best checkpoint so far stays.
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     train, batches = splits.train, count_batches(splits.train, config)
     step = Step(checkpoint, config, batches=batches, device=device, team=team, texts=texts)
     retrieval = Retrieval(checkpoint, train, config, device=device, team=team)
