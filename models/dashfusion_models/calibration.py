@@ -27,7 +27,7 @@ from dashfusion_models.calibration_groups import (
     size_class,
 )
 from dashfusion_models.errors import ConfigError
-from dashfusion_models.records import Streams
+from dashfusion_models.records import Modality, Streams
 
 __all__ = [
     "ALL",
@@ -39,18 +39,18 @@ __all__ = [
     "Line",
     "Thresholds",
     "Width",
-    "cautious",
     "clip",
     "combination_of",
     "count_words",
     "present_in",
+    "shown_score",
     "size_class",
     "straightened",
 ]
 
 LEVEL = 0.8  # share of the labels that the intervals are to hold
 MINIMUM = 40  # a smaller group is not believed: its parent speaks for it
-BESIDE_WORDS = frozenset(name for name in COMBINATIONS if name.startswith("text+"))
+BESIDE_WORDS: tuple[Modality, ...] = ("audio", "vision")  # in the order in which they are heard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,8 @@ class Calibration:
     """What validation data taught about the scores of one checkpoint.
 
     `lines` straighten a raw score, by what is present (a name of COMBINATIONS); a combination
-    without one keeps its score. `caution`, for combinations of words with a voice or a face, is how
-    far these must move the score of the words before they move it at all. `widths` are by the
+    without one keeps its score. `caution` is, for a voice or a face beside words, how far it must
+    move the score before it moves it at all. `widths` are by the
     groups of `grouping`, with ALL among them; a group of fewer than `minimum` is passed over for
     its parent. `overall` are the widths for whole files by SIZE_CLASSES, and ALL for the rest;
     neither speaks with fewer than `minimum` files. It may be empty.
@@ -136,7 +136,7 @@ class Calibration:
             ("lines", self.lines, set(COMBINATIONS)),
             ("widths", self.widths, GROUPS),
             ("overall", self.overall, {*SIZE_CLASSES, ALL}),
-            ("caution", self.caution, BESIDE_WORDS),
+            ("caution", self.caution, set(BESIDE_WORDS)),
         ):
             unknown = sorted(set(names) - known)
             if unknown:
@@ -144,26 +144,14 @@ class Calibration:
         if not all(0 <= least < math.inf for least in self.caution.values()):
             raise ConfigError(f"caution is {dict(self.caution)}; it is numbers of at least 0")
 
-    def calibrated(
-        self, score: float, *, present: Streams[bool], words_alone: float | None
-    ) -> float:
-        """Straighten a raw score, keep it near that of the words, and clip it.
+    def calibrated(self, raw: Mapping[str, float], *, present: Streams[bool]) -> float:
+        """Straighten the raw score of what is present, with caution, and clip it.
 
-        `words_alone` is the raw score of the same utterance from its words alone, None where it has
-        none. Nothing present is the prior, only clipped.
-
-        Raises:
-            ValueError: there are words and a caution, and no score of the words.
+        `raw` has it under its name (`combination_of`); where there are words and a caution, also
+        those of the words alone and of the words with the voice. Nothing present is the prior,
+        only clipped.
         """
-        name = combination_of(present)
-        shown = straightened(score, name, self.lines, self.label_range)
-        least = self.caution.get(name, 0.0)
-        if not least:
-            return shown
-        if words_alone is None:
-            raise ValueError(f"{name}: the score of the words alone is needed")
-        words = straightened(words_alone, "text", self.lines, self.label_range)
-        return cautious(shown, words, least)
+        return shown_score(raw, combination_of(present), self.lines, self.caution, self.label_range)
 
     def width_of(
         self, score: float, *, present: Streams[bool], words: int | None
@@ -248,13 +236,32 @@ def straightened(
     return clip(lines.get(combination, Line()).at(raw), label_range)
 
 
-def cautious(score: float, words: float, least: float) -> float:
-    """The score of everything, `least` closer to that of the words, or that of the words itself.
+def shown_score(
+    raw: Mapping[str, float],
+    combination: str,
+    lines: Mapping[str, Line],
+    caution: Mapping[str, float],
+    label_range: tuple[float, float],
+) -> float:
+    """What is shown for raw scores (`Calibration.calibrated`).
 
-    Source: soft thresholding (Donoho & Johnstone, 1994), of what a voice and a face change.
+    Words come first, then the voice, then the face; each moves the score by as much as it moves
+    the straightened one, less its caution. Without a caution that is the straightened score.
+
+    Source: soft thresholding (Donoho & Johnstone, 1994).
     """
-    change = score - words
-    return words + math.copysign(max(0.0, abs(change) - least), change)
+    beside = [m for m in BESIDE_WORDS if m in combination.split("+")]
+    if not (combination.startswith("text") and any(caution.get(m) for m in beside)):
+        return straightened(raw[combination], combination, lines, label_range)
+    name = "text"
+    before = shown = straightened(raw[name], name, lines, label_range)
+    for modality in beside:
+        name += f"+{modality}"
+        after = straightened(raw[name], name, lines, label_range)
+        heard = max(0.0, abs(after - before) - caution.get(modality, 0.0))
+        shown += math.copysign(heard, after - before)
+        before = after
+    return clip(shown, label_range)
 
 
 def _read(kind: type[Any], values: Mapping[str, Any]) -> Any:

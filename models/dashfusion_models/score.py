@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from dashfusion_models.calibration import clip, count_words
+from dashfusion_models.calibration import clip, combination_of, count_words
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.network.sequence import Sequence as Encoded
 from dashfusion_models.records import MODALITIES, Features, Modality, Streams
@@ -68,34 +68,35 @@ def score_encoded(
         return [float(value) for value in raw]
 
     with torch.inference_mode():
-        alone = raw_without("audio", "vision") if _is_cautious(checkpoint) else [0.0] * len(here)
         raw = {gone: raw_without(*gone) for gone in ((), *((m,) for m in MODALITIES))}
-
-    def without(row: int, *gone: Modality) -> float:
-        left = replace(here[row], **dict.fromkeys(gone, False))
-        return final_score(
-            checkpoint, raw[gone][row], left, words_alone=alone[row] if left.text else None
-        )
-
+        if _is_cautious(checkpoint):
+            raw["audio", "vision"] = raw_without("audio", "vision")
     found = []
     for row, one in enumerate(here):
-        value = without(row)
-        pulls = {m: value - without(row, m) if one[m] else None for m in MODALITIES}
+        known = {
+            combination_of(replace(one, **dict.fromkeys(gone, False))): values[row]
+            for gone, values in raw.items()
+        }
+        value = final_score(checkpoint, known, one)
+        pulls = {
+            m: value - final_score(checkpoint, known, replace(one, **{m: False}))
+            if one[m]
+            else None
+            for m in MODALITIES
+        }
         interval = _interval(checkpoint, value, one, words[row])
         found.append(Scored(score=value, contributions=Streams(**pulls), interval=interval))
     return found
 
 
-def final_score(
-    checkpoint: Checkpoint, raw: float, present: Streams[bool], *, words_alone: float | None
-) -> float:
+def final_score(checkpoint: Checkpoint, raw: Mapping[str, float], present: Streams[bool]) -> float:
     """The score that is shown for what the network says of `present`.
 
-    `words_alone` is what it says of the words alone, None where there are none.
+    `raw` is what it says by the names of `combination_of`: see `Calibration.calibrated`.
     """
     if checkpoint.calibration is None:
-        return clip(raw, checkpoint.label_range)
-    return checkpoint.calibration.calibrated(raw, present=present, words_alone=words_alone)
+        return clip(raw[combination_of(present)], checkpoint.label_range)
+    return checkpoint.calibration.calibrated(raw, present=present)
 
 
 def _is_cautious(checkpoint: Checkpoint) -> bool:

@@ -108,28 +108,26 @@ def test_an_interval_stays_inside_the_range_and_holds_the_score(score: float) ->
 def test_a_line_straightens_the_score_of_its_combination(
     raw: float, present: Streams[bool], shown: float
 ) -> None:
-    assert calibration().calibrated(raw, present=present, words_alone=None) == pytest.approx(shown)
+    name = combination_of(present)
+    assert calibration().calibrated({name: raw}, present=present) == pytest.approx(shown)
 
 
 @pytest.mark.parametrize(
-    ("raw", "words", "shown"),
+    ("words", "voice", "everything", "shown"),
     [
-        (2.0, 1.0, 1.0),  # 1.25 against 1: too little to be heard
-        (5.0, 1.0, 2.25),  # 2.75 against 1: half a point less
-        (-3.5, 1.0, -1.0),  # -1.5 against 1
-        (9.0, 9.0, 3.0),  # both clipped
+        (1.0, 0.6, 2.5, 1.0),  # 1.2 against 1 and 1.5 against 1.2: too little to be heard
+        (1.0, 1.1, 5.0, 1.95),  # 2.2 against 1, less 0.3; 2.75 against 2.2, less 0.5
+        (1.0, 0.45, 5.0, 2.35),  # 0.9 against 1: unheard; 2.75 against 0.9, less 0.5
+        (1.0, 0.5, -9.5, -2.5),  # -4.5, which is -3, against 1, less 0.5
     ],
 )
-def test_voice_and_face_are_heard_beside_words_where_they_say_something(
-    raw: float, words: float, shown: float
+def test_voice_and_face_count_beside_words_where_they_say_something(
+    words: float, voice: float, everything: float, shown: float
 ) -> None:
-    careful = calibration(caution={"text+audio+vision": 0.5})
-    assert careful.calibrated(raw, present=EVERYTHING, words_alone=words) == pytest.approx(shown)
-    assert careful.calibrated(raw, present=FACE, words_alone=None) == pytest.approx(
-        calibration().calibrated(raw, present=FACE, words_alone=None)
-    )
-    with pytest.raises(ValueError, match="words alone"):
-        careful.calibrated(raw, present=EVERYTHING, words_alone=None)
+    careful = calibration(caution={"audio": 0.3, "vision": 0.5})
+    raw = {"text": words, "text+audio": voice, "text+audio+vision": everything, "vision": 9.0}
+    assert careful.calibrated(raw, present=EVERYTHING) == pytest.approx(shown)
+    assert careful.calibrated(raw, present=FACE) == calibration().calibrated(raw, present=FACE)
 
 
 @pytest.mark.parametrize(

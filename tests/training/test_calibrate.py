@@ -63,7 +63,7 @@ def planted(
         "id": tuple(f"{seed}-{k}" for k in range(n)),
         "label": raw + draw.uniform(-1.0, 1.0, n) * reach,
         "raw": raw,
-        "alone": np.full(n, math.nan),
+        "below": np.full((n, 2), math.nan),
         "present": (ALL_THREE,) * n,
         "words": words,
         "video": ("",) * n,

@@ -24,7 +24,7 @@ def seen(n: int, seed: int, *, truth: float, noise: float = 0.5) -> Predictions:
         id=names * 2,
         label=np.tile(label, 2),
         raw=np.concatenate([words, words + face]),
-        alone=np.tile(words, 2),
+        below=np.stack([np.tile(words, 2), np.full(2 * n, math.nan)], axis=1),
         present=("text",) * n + (BOTH,) * n,
         words=np.full(2 * n, 9.0),
         video=tuple(f"v{k % 20}" for k in range(n)) * 2,
@@ -43,13 +43,13 @@ def test_a_face_that_only_disturbs_is_kept_from_doing_harm() -> None:
     found = seen(400, 1, truth=0.0)
     lines = fit_lines(found)
     caution = fit_caution(found, lines, RANGE)
-    assert caution[BOTH] >= 0.5  # the noise has this deviation
+    assert caution["vision"] >= 0.5  # the noise has this deviation
     bare = shown_scores(found, lines, {}, RANGE)
     careful = shown_scores(found, lines, caution, RANGE)
     assert squared_error(bare, found, BOTH) > 1.2 * squared_error(bare, found, "text")
     assert squared_error(careful, found, BOTH) <= squared_error(bare, found, "text") + 1e-9
     # The least that does it: a twentieth less does harm.
-    less = shown_scores(found, lines, {BOTH: caution[BOTH] - 0.05}, RANGE)
+    less = shown_scores(found, lines, {"vision": caution["vision"] - 0.05}, RANGE)
     assert squared_error(less, found, BOTH) > squared_error(bare, found, "text")
 
 
@@ -61,7 +61,7 @@ def test_a_face_that_tells_what_the_words_miss_is_believed() -> None:
 def test_too_few_samples_teach_no_caution() -> None:
     found = seen(39, 3, truth=0.0)
     assert fit_caution(found, fit_lines(found), RANGE) == {}
-    assert BOTH in fit_caution(found, fit_lines(found), RANGE, minimum=39)
+    assert "vision" in fit_caution(found, fit_lines(found), RANGE, minimum=39)
 
 
 def test_caution_is_learned_from_other_videos() -> None:

@@ -26,8 +26,7 @@ from dashfusion_models.calibration import (
     Calibration,
     Line,
     Thresholds,
-    cautious,
-    straightened,
+    shown_score,
 )
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
 from dashfusion_models.device import pick_device
@@ -178,19 +177,17 @@ def _pulls(
     label_range: tuple[float, float],
 ) -> Float[np.ndarray, "k 3"]:
     """Contributions of text, audio and vision as they would be shown, as on [-3, 3]."""
-    words = [straightened(float(raw), "text", lines, label_range) for raw in agreeing[:, 4]]
-
-    def shown(raw: Float[np.ndarray, " k"], name: str) -> Float[np.ndarray, " k"]:
-        straight = [straightened(float(value), name, lines, label_range) for value in raw]
-        least = caution.get(name, 0.0)
-        return np.array(
-            [cautious(x, y, least) if least else x for x, y in zip(straight, words, strict=True)]
-        )
-
-    full = shown(agreeing[:, 0], "+".join(MODALITIES))
-    left = [shown(agreeing[:, k + 1], name) for k, name in enumerate(WITHOUT)]
+    names = ("+".join(MODALITIES), *WITHOUT, "text")
     on_six = 6.0 / (label_range[1] - label_range[0])
-    return np.stack([(full - scores) * on_six for scores in left], axis=1)
+
+    def shown(raw: Mapping[str, float], name: str) -> float:
+        return shown_score(raw, name, lines, caution, label_range)
+
+    pulls = []
+    for row in agreeing:
+        raw = dict(zip(names, map(float, row), strict=True))
+        pulls.append([shown(raw, names[0]) - shown(raw, name) for name in WITHOUT])
+    return np.array(pulls) * on_six
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

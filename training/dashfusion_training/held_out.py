@@ -26,6 +26,7 @@ from dashfusion_training.missing import subset_cases
 from dashfusion_training.predict import predict_each
 
 __all__ = [
+    "BELOW",
     "COLUMNS",
     "Predictions",
     "agreeing_scores",
@@ -37,6 +38,7 @@ __all__ = [
 COLUMNS = (
     "id", "label", "prediction", "modalities", "words", "video_id", "confidence", "duration_s",
 )  # fmt: skip
+BELOW = ("text", "text+audio")
 AGREEING = 400  # composed samples: enough to tell one in ten
 
 Numbers = Float[np.ndarray, " n"]
@@ -46,16 +48,16 @@ Numbers = Float[np.ndarray, " n"]
 class Predictions:
     """`n` raw scores with labels; a sample has one for each combination it was scored from.
 
-    `present` names the combination (COMBINATIONS). `alone` is the raw score from the words alone,
-    NaN where there are none or it is not known. `words` is NaN where there is no text,
-    `confidence` (mean probability of the words) and `duration_s` (seconds) where they are unknown;
-    `video` is empty where it is unknown. `recognised`: the text is as a recogniser wrote it.
+    `present` names the combination (COMBINATIONS). `below` are the raw scores of the sample from
+    BELOW. `words` is NaN where there is no text; `below`, `confidence` (mean probability of the
+    words) and `duration_s` (seconds) where they are unknown; `video` is empty where it is unknown.
+    `recognised`: the text is as a recogniser wrote it.
     """
 
     id: tuple[str, ...]
     label: Numbers
     raw: Numbers
-    alone: Numbers
+    below: Float[np.ndarray, "n 2"]
     present: tuple[str, ...]
     words: Numbers
     video: tuple[str, ...]
@@ -286,11 +288,9 @@ def _of_line(
 
 
 def _stacked(scored: Sequence[Mapping[str, Any]]) -> Predictions:
-    of_words = {row["id"]: row["raw"] for row in scored if row["present"] == "text"}
-    rows = [
-        {**row, "alone": of_words.get(row["id"], math.nan) if here.text else math.nan}
-        for row, here in ((row, present_in(row["present"])) for row in scored)
-    ]
+    known = {(row["id"], row["present"]): row["raw"] for row in scored}
+    below = [[known.get((row["id"], name), math.nan) for name in BELOW] for row in scored]
+    rows = [{**row, "below": some} for row, some in zip(scored, below, strict=True)]
     texts, flags = ("id", "present", "video"), ("recognised",)
 
     def column(name: str) -> Any:

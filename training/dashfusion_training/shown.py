@@ -6,19 +6,21 @@ Source: ours; soft thresholding is Donoho & Johnstone's (1994).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dashfusion_models.calibration import MINIMUM, Line, cautious, straightened
-from dashfusion_training.held_out import Predictions
+from dashfusion_models.calibration import MINIMUM, Line, shown_score
+from dashfusion_training.held_out import BELOW, Predictions
 
 __all__ = ["crossfitted", "fit_caution", "fit_line", "fit_lines", "shown_scores"]
 
 PRIOR = 20  # a line weighs as many utterances that need no straightening
 FOLDS = 5
 CAUTIONS = tuple(k / 20 for k in range(121))  # up to the whole of [-3, 3]
+JUDGED = {"audio": ["text+audio"], "vision": ["text+vision", "text+audio+vision"]}
 
 Numbers = Float[np.ndarray, " n"]
 
@@ -54,31 +56,28 @@ def fit_caution(
     label_range: tuple[float, float],
     minimum: int = MINIMUM,
 ) -> dict[str, float]:
-    """How far voice and face must move the score of the words before they count (`cautious`).
+    """How far a voice or a face must move the score of the words before it does (`shown_score`).
 
-    The least at which the squared error is not above that of the words alone: what is heard and
-    seen must at least do no harm. Combinations with fewer than `minimum` samples have none, nor do
-    those that need none.
+    The least at which the squared error is not above that without it: what is heard and seen must
+    at least do no harm. The voice is judged beside words, the face beside words with and without
+    it. One that has fewer than `minimum` samples, or does no harm, gets none.
     """
-    present, known = np.array(found.present, np.str_), np.isfinite(found.alone)
+    present = np.array(found.present, np.str_)
     on_six = (label_range[1] - label_range[0]) / 6.0
-    fitted = {}
-    for name in sorted(set(found.present) - {"text"}):
-        some = found.rows((present == name) & known)
+    fitted: dict[str, float] = {}
+    for modality, judged in JUDGED.items():
+        some = found.rows(np.isin(present, judged) & np.isfinite(found.below[:, 0]))
         if len(some) < minimum:
             continue
-        shown, words = _straight(some, lines, label_range)
-
-        def error(
-            least: float, some: Predictions = some, x: Numbers = shown, y: Numbers = words
-        ) -> float:
-            kept = [cautious(one, alone, least) for one, alone in zip(x, y, strict=True)]
-            return float(((np.array(kept) - some.label) ** 2).mean())
-
-        of_words = float(((words - some.label) ** 2).mean())
-        least = next(k * on_six for k in CAUTIONS if error(k * on_six) <= of_words + 1e-12)
-        if least:
-            fitted[name] = least
+        bare = _without(some, modality)
+        harmless = _squared_error(shown_scores(bare, lines, fitted, label_range), some.label)
+        for k in CAUTIONS:
+            tried = {**fitted, modality: k * on_six}
+            error = _squared_error(shown_scores(some, lines, tried, label_range), some.label)
+            if error <= harmless + 1e-12:
+                break
+        if k:
+            fitted = tried
     return fitted
 
 
@@ -89,29 +88,26 @@ def shown_scores(
     label_range: tuple[float, float],
 ) -> Numbers:
     """The scores that a user would be shown for these raw ones."""
-    shown, words = _straight(found, lines, label_range)
-    least = [caution.get(name, 0.0) for name in found.present]
     return np.array(
         [
-            cautious(float(x), float(y), t) if t else float(x)
-            for x, y, t in zip(shown, words, least, strict=True)
+            shown_score(
+                dict(zip((*BELOW, name), (*map(float, below), float(raw)), strict=True)),
+                name, lines, caution, label_range,
+            )
+            for raw, name, below in zip(found.raw, found.present, found.below, strict=True)
         ]
-    )
+    )  # fmt: skip
 
 
-def _straight(
-    found: Predictions, lines: Mapping[str, Line], label_range: tuple[float, float]
-) -> tuple[Numbers, Numbers]:
-    """The straightened scores, and those of the same samples' words alone (NaN: not known)."""
-    pairs = zip(found.raw, found.present, found.alone, strict=True)
-    both = [
-        (
-            straightened(float(raw), name, lines, label_range),
-            straightened(float(alone), "text", lines, label_range),
-        )
-        for raw, name, alone in pairs
-    ]
-    return np.array([x for x, _ in both]), np.array([y for _, y in both])
+def _without(found: Predictions, modality: str) -> Predictions:
+    """The same samples, scored without one modality: all of it is in `below`."""
+    names = tuple("+".join(m for m in name.split("+") if m != modality) for name in found.present)
+    raw = [below[BELOW.index(name)] for name, below in zip(names, found.below, strict=True)]
+    return replace(found, present=names, raw=np.array(raw))
+
+
+def _squared_error(score: Numbers, label: Numbers) -> float:
+    return float(((score - label) ** 2).mean())
 
 
 def crossfitted(

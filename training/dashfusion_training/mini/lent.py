@@ -61,8 +61,7 @@ def score_lent(
             encoded = network.encode(here)
             scores = network.fuse(network.align(encoded, here.present))
             alone[chunk] = [
-                final_score(checkpoint, raw, only_text, words_alone=raw)
-                for raw in scores.float().tolist()
+                final_score(checkpoint, {"text": raw}, only_text) for raw in scores.float().tolist()
             ]
             words = [count_words(texts[i].row.text or "") for i in chunk]
             for kind in KINDS:
