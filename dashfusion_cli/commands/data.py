@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
     for name, command, line in (
         ("prepare", prepare, usual),
         ("info", info, "dashfusion data info data/mosi"),
-        ("verify", verify, "dashfusion data verify unaligned_50.pkl"),
+        ("verify", verify, "dashfusion data verify data/mosi"),
     ):
         data.command(name, no_args_is_help=True, epilog=opt.example(line))(command)
     app.add_typer(data, name="data")
