@@ -155,7 +155,7 @@ def test_an_example_does_what_it_says(
     if arguments[0] == "data":  # a store as `data prepare` makes it
         shutil.rmtree(tmp_path / "data")
         if arguments[1] != "prepare":
-            command(*"data prepare mosi unaligned_50.pkl --output data/mosi -q".split())
+            command("data", "prepare", "mosi", "unaligned_50.pkl", "-o", "data/mosi", "-q")
     if arguments[:2] == ["weights", "pull"]:
         monkeypatch.setattr("dashfusion_models.weights.locate", lambda name, **_: Path(name))
     if arguments[0] == "analyze" and "--help" not in arguments:
