@@ -50,6 +50,7 @@ def all_checks(*, offline: bool) -> Iterator[Check]:
         _face_engine,
         lambda: _weights("face weights", "face-landmarker", offline=offline),
         lambda: _weights("default model", "dashfusion-mini", offline=offline),
+        _overlay,
         _disk,
         _memory,
     )
@@ -68,7 +69,7 @@ def _torch() -> Check:
     try:
         torch = importlib.import_module("torch")
     except (ImportError, OSError) as error:
-        return Check("torch", State.fail, _first_line(error), "pip install torch")
+        return Check("torch", State.fail, _first_line(error), "pip install --upgrade torch")
     wanted = "cuda" if torch.cuda.is_available() else "mps" if _has_mps(torch) else "cpu"
     try:
         float(torch.ones(2, device=wanted).sum())
@@ -115,12 +116,27 @@ def _weights(what: str, name: str, *, offline: bool) -> Check:
     try:
         path = locate(name, offline=True)
     except DashfusionError as error:
-        fact, _, fix = str(error).partition("; ")
+        fact, _, fix = str(error).rpartition("; ")
         may_come = not offline and (known.hub or known.url)
         if may_come:
             fact += f" yet: {known.size_bytes / 1e6:.0f} MB are downloaded at the first use"
         return Check(what, State.warn if may_come else State.fail, fact, fix)
     return Check(what, State.ok, f"{name}, SHA-256 verified, licence {known.licence}: {path}")
+
+
+def _overlay() -> Check:
+    """What `analyze --overlay` needs beside the rest; analyze itself runs without it."""
+    name = "overlay"
+    try:
+        ffmpeg = importlib.import_module("moviepy.config").FFMPEG_BINARY
+    except (ImportError, OSError, RuntimeError) as error:
+        fix = "pip install moviepy, and install ffmpeg or set FFMPEG_BINARY to its path"
+        return Check(name, State.warn, f"no video can be written ({_first_line(error)})", fix)
+    if not importlib.import_module("PIL.features").check("raqm"):
+        fact = "Arabic and Hebrew captions would run from left to right"
+        fix = "install FriBiDi (apt-get install libfribidi0, brew install fribidi)"
+        return Check(name, State.warn, fact, fix)
+    return Check(name, State.ok, f"moviepy, with {ffmpeg}")
 
 
 def _disk() -> Check:
@@ -140,7 +156,8 @@ def _disk() -> Check:
 def _memory() -> Check:
     size = _memory_bytes()
     if size is None:
-        return Check("memory", State.warn, "its size could not be found out")
+        fix = f"see that {_MEMORY_BYTES / 1e9:.0f} GB are free"
+        return Check("memory", State.warn, "its size could not be found out", fix)
     fact = f"{size / 1e9:.1f} GB"
     if size < _MEMORY_BYTES:
         return Check("memory", State.warn, fact, "close other programs; use --asr-model tiny")

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, T
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
+from dashfusion_cli.course import duration
 from dashfusion_cli.session import Session
 
 if TYPE_CHECKING:  # it brings NumPy, which --help must not wait for
@@ -150,7 +151,8 @@ class PlainLines:
             if speed and event.unit != FILES:
                 facts.append(_speed(speed, event.unit))
                 if event.total is not None:
-                    facts.append(f"{max(0.0, event.total - event.done) / speed:.0f} s left")
+                    left_s = max(0.0, event.total - event.done) / speed
+                    facts.append(f"{duration(left_s)} left")
             with contextlib.suppress(OSError, ValueError):  # stderr may be closed
                 print(f"{self._title}{event.stage} {', '.join(facts)}", file=self._stream)
                 self._stream.flush()
@@ -180,4 +182,7 @@ def _speed(per_second: float | None, unit: str) -> str:
         return f"{per_second:.1f}x"
     if unit == "B":
         return f"{per_second / _MEGABYTE:.1f} MB/s"
-    return f"{per_second:.1f} {unit}/s"
+    for seconds, name in ((1, "s"), (60, "min"), (3600, "h")):
+        if per_second * seconds >= 1 or name == "h":
+            break
+    return f"{per_second * seconds:.1f} {unit}/{name}"

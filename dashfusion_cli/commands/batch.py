@@ -10,6 +10,7 @@ import typer
 
 from dashfusion_cli import options as opt
 from dashfusion_cli.asked import check_times, load_values, option_values
+from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
 
@@ -181,7 +182,8 @@ def _engine(asked: Mapping[str, Any], session: Session, files: int) -> "Engine":
     model = asked["asr_model"]
     hears = not {"text", "audio"} <= {stream.value for stream in asked["without"] or ()}
     if files and hears and not asked["offline"]:
-        fetch_speech_weights(asked["asr"].value, model)
+        with show_progress(session) as board:
+            fetch_speech_weights(asked["asr"].value, model, board)
     task = AnalyzeTask(load=load_values(asked), options=option_values(asked))
     limit = TimeLimit.for_model(model)
     is_ray = asked["engine"] is _Engine.ray

@@ -1,5 +1,6 @@
 """`dashfusion reproduce`: the tables of the paper, ours beside them."""
 
+import contextlib
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dashfusion_cli import options as opt
+from dashfusion_cli.fetching import fetch_encoder
 from dashfusion_cli.messages import say_note, say_warning
 from dashfusion_cli.output import Output
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
 from dashfusion_cli.values import parse_key_values
+from dashfusion_models.errors import WeightsError
 
 if TYPE_CHECKING:
     from dashfusion_training.paper.comparison import Comparison
@@ -153,12 +156,22 @@ def _compared(request: "Request", params: dict[str, Any], session: Session) -> "
     def warn(text: str) -> None:
         say_warning(text, session)
 
+    _fetch_encoders(request, session)
     devices = devices_for(pick_device(params["device"]), params["jobs"])
     if len(devices) == 1:
         with training_view(session) as view:
             return reproduce(request, devices=devices, watch=view, warn=warn)
     with show_progress(session) as board:
         return reproduce(request, devices=devices, report=board, warn=warn)
+
+
+def _fetch_encoders(request: "Request", session: Session) -> None:
+    """Fetch what trainings need; what cannot be fetched is told in the table."""
+    for name in request.table.benchmarks if request.table.needs_training else ():
+        if (request.data_root / name / "store.json").is_file():
+            with contextlib.suppress(WeightsError):
+                encoder = request.config(name).text_encoder
+                fetch_encoder(encoder, offline=request.offline, session=session)
 
 
 def _rendered(comparison: "Comparison", form: Form, out: Output, *, first: bool) -> bytes:

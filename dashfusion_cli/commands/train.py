@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dashfusion_cli import options as opt
+from dashfusion_cli.fetching import fetch_encoder
 from dashfusion_cli.messages import say_warning
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
@@ -156,6 +157,7 @@ def train(
         where = pick_device(f"cuda:{local_rank()}" if several else device)
         writers = writers_of(log_to or ()) if team.leads else ()
         stores = _stores(context.params, str(where), team, session)
+        fetch_encoder(settings.text_encoder, offline=offline, session=session)
         with training_view(session) as view:
             training = Training(
                 config=settings,

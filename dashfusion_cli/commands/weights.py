@@ -84,10 +84,16 @@ def verify(
     verbose: opt.Verbose = False,
 ) -> None:
     """Read weights from end to end and compare them with their SHA-256."""
+    from dashfusion_models.records import Progress
     from dashfusion_models.weights import status, verify
 
-    for name in names or [one.name for one in status() if one.path is not None]:
-        _print(f"{name}: sound, SHA-256 {verify(name).sha256}")
+    wanted = names or [one.name for one in status() if one.path is not None]
+    with show_progress(session_of(context)) as board:
+        for number, name in enumerate(wanted):
+            board(Progress("verify", number, len(wanted), "weights", note=name))
+            found = verify(name)
+            with board.aside():
+                _print(f"{name}: sound, SHA-256 {found.sha256}")
 
 
 def path(

@@ -14,7 +14,7 @@ from dashfusion_models.features.face_process import FaceProcess
 from dashfusion_models.resources import threads_beside
 from dashfusion_models.speech.transcribe import Recogniser, load_recogniser
 from dashfusion_models.speech.voice_activity import VoiceActivity
-from dashfusion_models.weights import is_here, locate
+from dashfusion_models.weights import Report, is_here, locate, say_nothing
 
 if TYPE_CHECKING:
     from dashfusion_models.speech.voice_states import VoiceStates
@@ -39,6 +39,7 @@ class Engines:
         self._asr_model = asr_model
         self._device = device
         self._offline = offline
+        self._report: Report = say_nothing
         # One each, so that no engine waits for another to load; weights are put together by one.
         names = ("words", "activity", "voice", "states", "faces", "weights")
         self._locks = {name: threading.Lock() for name in names}
@@ -47,6 +48,10 @@ class Engines:
         self._warming: Future[None] | None = None
         self._voice_states: VoiceStates | None = None
         self._faces: dict[bool, FaceProcess] = {}
+
+    def tell(self, report: Report) -> None:
+        """Have `report` hear how far downloads of weights are, from now on."""
+        self._report = report
 
     def recogniser(self, *, beside_faces: bool = False) -> Recogniser:
         """The speech engine.
@@ -84,7 +89,7 @@ class Engines:
         if other != name and is_here(other) and not is_here(name):
             raise WeightsError(f"{name}: not found; {other} is there and can be converted")
         with self._locks["weights"]:
-            return locate(name, offline=self._offline)
+            return locate(name, offline=self._offline, report=self._report)
 
     def voice_activity(self) -> VoiceActivity:
         """What tells speech from other sound."""

@@ -113,6 +113,7 @@ def extract(path: Path, request: Request, engines: Engines, report: Report) -> E
         DiskError: there is no room for temporary files.
     """
     media = probe(path)
+    engines.tell(report)
     observation = Observation(media, request, engines, report)
     heard, frames = observation.run()
     observed = _Observed(heard, Tracks(frames), observation.stages.stage)

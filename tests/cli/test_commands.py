@@ -111,3 +111,40 @@ def test_missing_system_libraries_are_named_with_their_packages(
     check = checks._face_engine()
     assert (check.state, check.fact) == (State.fail, "libEGL.so.1 missing")
     assert check.fix == "apt-get install libegl1"
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+def _broken(name: str) -> object:
+    raise ImportError(f"lib{name}.so: cannot open shared object file\nsecond line")
+
+
+@pytest.mark.parametrize(
+    ("check", "place", "name", "instead"),
+    [
+        (checks._python, checks, "_LEAST_PYTHON", (99, 0)),
+        (checks._torch, checks.importlib, "import_module", _broken),
+        (checks._media, checks.importlib, "import_module", _broken),
+        (checks._speech_engine, checks.importlib.util, "find_spec", _nothing),
+        (checks._face_engine, checks.importlib.util, "find_spec", _nothing),
+        (checks._overlay, checks.importlib, "import_module", _broken),
+        (checks._disk, checks, "_DISK_BYTES", 1e18),
+        (checks._memory, checks, "_memory_bytes", _nothing),
+        (checks._memory, checks, "_MEMORY_BYTES", 1e18),
+    ],
+)
+def test_whatever_is_wrong_comes_with_its_fix(
+    monkeypatch: pytest.MonkeyPatch,
+    check: Callable[[], Check],
+    place: object,
+    name: str,
+    instead: object,
+) -> None:
+    assert check().state is State.ok or check().fix
+    monkeypatch.setattr(place, name, instead)
+    found = check()
+    assert found.state is not State.ok
+    assert found.fix
+    assert "\n" not in found.fact

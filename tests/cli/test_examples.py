@@ -125,6 +125,7 @@ def analyzer() -> Iterator[Analyzer]:
 def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     """What is heavy only remembers that it was asked."""
     from dashfusion_cli.commands import batch, reproduce
+    from dashfusion_cli.commands import train as train_command
     from dashfusion_training import train
 
     asked: list[Any] = []
@@ -135,6 +136,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
 
     monkeypatch.setattr(train, "train", training)
     monkeypatch.setattr(train, "train_seeds", lambda task, n: [training(task)] * n)
+    monkeypatch.setattr(train_command, "fetch_encoder", lambda *_, **__: None)
     work = PlantedTask(str(tmp_path / "log"))
     monkeypatch.setattr(batch, "_engine", lambda *_: LocalEngine(work, workers=1))
     table = SimpleNamespace(complete=True)

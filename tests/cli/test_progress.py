@@ -13,9 +13,9 @@ def test_plain_lines_come_at_most_every_ten_seconds() -> None:
         now[0] = float(second)
         lines(Progress("transcribe", second * 2.0, 100.0))
     assert stream.getvalue().splitlines() == [
-        "[2/3] clip.mp4: transcribe 20.0 of 100.0 s, 2.0x, 40 s left",
-        "[2/3] clip.mp4: transcribe 40.0 of 100.0 s, 2.0x, 30 s left",
-        "[2/3] clip.mp4: transcribe 60.0 of 100.0 s, 2.0x, 20 s left",
+        "[2/3] clip.mp4: transcribe 20.0 of 100.0 s, 2.0x, 0:40 left",
+        "[2/3] clip.mp4: transcribe 40.0 of 100.0 s, 2.0x, 0:30 left",
+        "[2/3] clip.mp4: transcribe 60.0 of 100.0 s, 2.0x, 0:20 left",
     ]
 
 
@@ -48,3 +48,17 @@ def test_files_of_a_folder_have_their_pace_and_time_left_in_the_note() -> None:
     now[0] = 12.0
     lines(Progress("batch", 3, 60, "files", "15.0 files/min, 3:48 left, 1 failed"))
     assert stream.getvalue() == "batch 3 of 60 files, 15.0 files/min, 3:48 left, 1 failed\n"
+
+
+def test_what_is_slow_is_counted_by_the_minute_or_the_hour() -> None:
+    stream, now = io.StringIO(), [0.0]
+    lines = PlainLines(stream, clock=lambda: now[0])
+    lines(Progress("train", 0, 20, "trainings"))
+    now[0] = 20.0
+    lines(Progress("train", 2, 20, "trainings"))
+    now[0] = 3600.0
+    lines(Progress("train", 3, 20, "trainings"))
+    assert stream.getvalue().splitlines() == [
+        "train 2 of 20 trainings, 6.0 trainings/min, 3:00 left",
+        "train 3 of 20 trainings, 3.0 trainings/h, 5:40:00 left",
+    ]

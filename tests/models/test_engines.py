@@ -10,7 +10,8 @@ from dashfusion_models import engines as module
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.privacy import asked_offline
-from dashfusion_models.weights import named
+from dashfusion_models.records import Progress
+from dashfusion_models.weights import Report, named
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from dashfusion_models.weights import named
 def test_what_is_installed_comes_before_a_download(
     monkeypatch: pytest.MonkeyPatch, here: set[str], taken: str
 ) -> None:
-    def locate(name: str, *, offline: bool = False) -> Path:
+    def locate(name: str, *, offline: bool = False, report: object = None) -> Path:
         if name in here:
             return Path(name)
         if offline:
@@ -92,3 +93,17 @@ def test_a_voice_that_cannot_be_made_ready_fails_where_it_is_used(
     engines = Engines()
     monkeypatch.setattr(engines.audio, "warm_up", lambda: 1 / 0)
     assert engines.voice() is engines.audio
+
+
+def test_downloads_are_told_to_whoever_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locate(name: str, *, offline: bool, report: Report) -> Path:
+        report(Progress(f"download {name}", 1.0, 2.0, "B"))
+        return Path(name)
+
+    monkeypatch.setattr(module, "locate", locate)
+    heard: list[Progress] = []
+    engines = Engines()
+    engines._speech_weights("whisper-base")  # nobody listens
+    engines.tell(heard.append)
+    engines._speech_weights("whisper-tiny")
+    assert [event.stage for event in heard] == ["download whisper-tiny"]

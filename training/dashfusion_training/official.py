@@ -80,10 +80,10 @@ def prepare(
     if not file.is_file():
         raise DataError(f"{file}: no such file; {benchmark.name} is at {benchmark.home}")
     size = file.stat().st_size
-    report(Progress("check", 0, size, "B"))
-    sha256 = _digest(file)
-    report(Progress("check", size, size, "B"))
+    sha256 = _digest(file, lambda done: report(Progress("check", done, size, "B")))
+    report(Progress("read", 0, None, "B", note="the whole file at once"))
     splits = _read(file, benchmark)
+    report(Progress("read", size, size, "B"))
     beside = output.with_name(f".{output.name}.{uuid.uuid4().hex[:12]}")
     try:
         _write(splits, beside, benchmark, report)
@@ -98,9 +98,9 @@ def prepare(
     return prepared
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, told: Callable[[int], None]) -> str:
     try:
-        return sha256_of(file)
+        return sha256_of(file, told)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
 

@@ -90,9 +90,7 @@ def verify_file(file: Path, report: Report) -> Verified:
     """
     try:
         size = file.stat().st_size
-        report(Progress("verify", 0, size, "B"))
-        sha256 = sha256_of(file)
-        report(Progress("verify", size, size, "B"))
+        sha256 = sha256_of(file, lambda done: report(Progress("verify", done, size, "B")))
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror}); check its name") from error
     for row in BENCHMARKS.values():

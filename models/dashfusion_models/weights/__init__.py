@@ -1,5 +1,6 @@
 """Where pretrained weights come from: found, verified by SHA-256, downloaded if need be."""
 
+from dashfusion_models.weights.fetch import Report, say_nothing
 from dashfusion_models.weights.lookup import (
     WeightStatus,
     cache_folder,
@@ -17,6 +18,7 @@ from dashfusion_models.weights.named import (
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
+    "Report",
     "WeightStatus",
     "cache_folder",
     "fetch_speech_weights",
@@ -24,6 +26,7 @@ __all__ = [
     "locate",
     "locate_checkpoint",
     "pull",
+    "say_nothing",
     "status",
     "verify",
 ]

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from dashfusion_models.errors import WeightsError
+from dashfusion_models.weights.fetch import Report, say_nothing
 from dashfusion_models.weights.lookup import locate
 
 __all__ = ["DEFAULT_CHECKPOINT", "fetch_speech_weights", "is_here", "locate_checkpoint"]
@@ -31,7 +32,7 @@ def is_here(name: str) -> bool:
     return True
 
 
-def fetch_speech_weights(engine: str, model: str) -> None:
+def fetch_speech_weights(engine: str, model: str, report: Report = say_nothing) -> None:
     """Download what `analyze` would download, so that several processes do not do it at once.
 
     A model that is a path needs nothing; neither does one that is here in either form, since one is
@@ -47,4 +48,5 @@ def fetch_speech_weights(engine: str, model: str) -> None:
         if "/" in size or Path(size).exists() or size.endswith(".pt"):
             continue
         if not is_here(f"whisper-{size}") and not is_here(f"openai-whisper-{size}"):
-            locate(f"whisper-{size}" if engine == "faster-whisper" else f"openai-whisper-{size}")
+            name = f"whisper-{size}" if engine == "faster-whisper" else f"openai-whisper-{size}"
+            locate(name, report=report)

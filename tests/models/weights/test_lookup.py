@@ -295,7 +295,7 @@ def test_speech_weights_are_fetched_once_for_all(monkeypatch: pytest.MonkeyPatch
 
     here, fetched = {"whisper-tiny", "openai-whisper-small"}, []
 
-    def locate(name: str, *, offline: bool = False) -> Path:
+    def locate(name: str, *, offline: bool = False, report: object = None) -> Path:
         if name not in here:
             if offline:
                 raise WeightsError(f"{name}: not found; pull it")
