@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +31,11 @@ class _Form(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    srt = "srt"
+    vtt = "vtt"
 
+
+_SUBTITLES = (_Form.srt, _Form.vtt)
 
 _Media = Annotated[
     list[Path], typer.Argument(metavar="MEDIA", help="Videos, sound files or images.")
@@ -49,6 +54,9 @@ _Overlay = Annotated[
         help="Also write the video with captions, score, face and the curve of the score over it.",
     ),
 ]
+_CaptionScores = Annotated[
+    bool, setting("--caption-scores", help="Put the score before each caption of srt and vtt.")
+]
 _Timing = Annotated[bool, setting("--timing", help="Show how long each stage took.")]
 
 
@@ -57,6 +65,7 @@ def register(app: typer.Typer) -> None:
     epilog = opt.example(
         "dashfusion analyze clip.mp4",
         "dashfusion analyze clip.mp4 --format json --output clip.json",
+        "dashfusion analyze clip.mp4 --format vtt --caption-scores --output clip.vtt",
         "dashfusion analyze clip.mp4 --overlay scored.mp4",
         "dashfusion analyze interview.mp4 --transcript interview.srt --start 0:02 --end 0:10",
         "dashfusion analyze a.mp4 b.wav c.jpg --format csv --output all.csv",
@@ -69,6 +78,7 @@ def analyze(
     context: typer.Context,
     media: _Media,
     format: _FormOption = _Form.table,
+    caption_scores: _CaptionScores = False,
     output: opt.OutputFile = None,
     force: opt.Force = False,
     checkpoint: opt.Checkpoint = "dashfusion-mini",
@@ -91,12 +101,17 @@ def analyze(
 ) -> None:
     """Score the sentiment of MEDIA, utterance by utterance."""
     check_times(context.params)
+    _check_subtitles(format, media, scores=caption_scores)
     _check_overlay(overlay, media, force=force)
     latest: list[Analysis] = []
     with Output(output, force=force) as out:
         _first_must_exist(media)
         options = options_of(context.params)
-        render = _renderer(format, out, timing=timing or verbose, several=len(media) > 1)
+        render = (
+            _subtitler(format, scores=caption_scores)
+            if format in _SUBTITLES
+            else _renderer(format, out, timing=timing or verbose, several=len(media) > 1)
+        )
 
         def rendered(analysis: "Analysis") -> bytes:
             latest[:] = [analysis]
@@ -161,6 +176,25 @@ def _renderer(
         return ("\n" * (written > 1) + table).encode(out.encoding, "replace")
 
     return render
+
+
+def _subtitler(form: _Form, *, scores: bool) -> "Callable[[Analysis], bytes]":
+    """Return what turns an analysis into a file of subtitles."""
+    from dashfusion_cli.render.subtitles import render_srt, render_vtt
+
+    return partial(render_srt if form is _Form.srt else render_vtt, scores=scores)
+
+
+def _check_subtitles(form: _Form, media: list[Path], *, scores: bool) -> None:
+    """Refuse what subtitles cannot be.
+
+    Raises:
+        typer.BadParameter: a wrong command line.
+    """
+    if form in _SUBTITLES and len(media) > 1:
+        raise typer.BadParameter(f"{form} goes with one MEDIA at a time", param_hint="--format")
+    if scores and form not in _SUBTITLES:
+        raise typer.BadParameter("goes with --format srt or vtt", param_hint="--caption-scores")
 
 
 def _check_overlay(overlay: Path | None, media: list[Path], *, force: bool) -> None:

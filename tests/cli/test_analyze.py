@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pysrt
 import pytest
+import webvtt
 
 from dashfusion_models.errors import MediaError, WeightsError
 from dashfusion_models.records import Streams
@@ -72,6 +74,8 @@ def test_a_missing_file_is_failure_not_wrong_usage(command: Command, road: FakeR
         ["--start", "3", "--end", "0:02"],
         ["--segments", "-1"],
         ["--no-such-option"],
+        ["--caption-scores"],
+        ["second.mp4", "--format", "srt"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(
@@ -213,3 +217,13 @@ def test_a_failure_leaves_the_old_file_as_it_was(
     assert command("analyze", clip, "-o", kept, "--force").code == 1
     assert kept.read_text() == "mine"
     assert sorted(p.name for p in clip.parent.iterdir()) == ["clip.mp4", "out.json"]
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_subtitles_of_a_file(command: Command, road: FakeRoad, tmp_path: Path, form: str) -> None:
+    clip, out = tmp_path / "a.mp4", tmp_path / f"a.{form}"
+    clip.write_bytes(b"x")
+    done = command("analyze", clip, "--format", form, "--caption-scores", "-o", out)
+    assert (done.code, done.out) == (0, "")
+    (cue,) = (pysrt if form == "srt" else webvtt).from_string(out.read_text("utf-8"))
+    assert cue.text == "[+1.6] I really liked it."
