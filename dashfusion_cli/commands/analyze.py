@@ -10,7 +10,7 @@ import typer
 
 from dashfusion_cli import options as opt
 from dashfusion_cli.asked import check_times, load_analyzer, option_values, options_of
-from dashfusion_cli.messages import say_error, say_warning
+from dashfusion_cli.messages import say_error, say_note, say_warning
 from dashfusion_cli.output import Output, check_place, stdout_for_results_only
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
@@ -238,6 +238,7 @@ def _write_overlay(analysis: "Analysis", target: Path, context: typer.Context) -
         )
     for warning in warnings:
         say_warning(f"{target}: {warning}", session)
+    say_note(f"written to {target}", session)
 
 
 def _first_must_exist(media: list[Path]) -> None:

@@ -136,6 +136,7 @@ def _write(
         )
     except OSError as error:
         raise _failed(target, error) from error
+    report(Progress("overlay", take.window.duration_s, take.window.duration_s))
 
 
 def _parameters(rate: Fraction) -> list[str]:

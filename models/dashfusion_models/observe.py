@@ -6,6 +6,7 @@ then recognised in one thread while another describes the voice. Each stream is 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -151,6 +152,9 @@ class Observation:
         if not self._media.has_video:
             self._picture_warnings.append("no pictures: scored without the face")
             return ()
+        start_s = self._request.start_s
+        end_s = min(self._media.duration_s, self._request.end_s or math.inf)
+        wanted_s = max(0.0, end_s - start_s)
         with self.stages.stage("vision"):
             try:
                 faces = self._engines.faces(video=not self._media.is_image)
@@ -160,9 +164,10 @@ class Observation:
                         return ()
                     with self.stages.waiting("vision"):
                         faces.submit(frame)
-                    self._report(Progress("vision", frame.seconds, self._media.duration_s))
+                    self._report(Progress("vision", frame.seconds - start_s, wanted_s))
                 with self.stages.waiting("vision"):
                     seen = faces.finish()
+                self._report(Progress("vision", wanted_s, wanted_s))
                 self._picture_warnings += faces.warnings
                 return seen
             except FaceError as error:
