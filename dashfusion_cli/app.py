@@ -21,7 +21,9 @@ from dashfusion_cli.commands import (
     doctor,
     evaluate,
     extract,
+    licenses,
     reproduce,
+    schema,
     train,
     weights,
 )
@@ -48,7 +50,10 @@ app = typer.Typer(
 
 # One line a command: a module of `commands` that says `register(app)`. They import typer and rich
 # at the top and anything heavier inside their functions.
-for command in (analyze, batch, extract, data, train, evaluate, reproduce, weights, doctor):
+_COMMANDS = (
+    analyze, batch, extract, data, train, evaluate, reproduce, weights, doctor, licenses, schema,
+)  # fmt: skip
+for command in _COMMANDS:
     command.register(app)
 
 

@@ -1,5 +1,6 @@
 """A media file as the stages need it: what it is, its sound, its pictures. PyAV lives here."""
 
+from dashfusion_models.media.build import ffmpeg_libraries
 from dashfusion_models.media.moving import Moving, moving_pictures
 from dashfusion_models.media.pictures import FrameReader, read_image
 from dashfusion_models.media.probing import duration_of, probe
@@ -11,6 +12,7 @@ __all__ = [
     "Moving",
     "Sound",
     "duration_of",
+    "ffmpeg_libraries",
     "moving_pictures",
     "probe",
     "read_image",
