@@ -125,10 +125,10 @@ def _write(
     )
     try:
         clip.write_videofile(
-            str(target),
+            str(target.absolute()),  # or FFmpeg would take "a:b.mp4" for an address
             fps=float(take.rate),
             codec="libx264",
-            audio=str(sound) if sound is not None else False,
+            audio=str(sound.absolute()) if sound is not None else False,
             audio_codec="copy",
             preset=_PRESET,
             ffmpeg_params=_parameters(take.rate),

@@ -1,5 +1,7 @@
 """The video with its analysis over it: length, rate, sound and pictures are the source's."""
 
+import contextlib
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -185,6 +187,15 @@ def test_a_stretch_is_written_alone(tmp_path: Path) -> None:
 def short(tmp_path: Path) -> Path:
     shots = parts([RED], 10, Fraction(25), width=64, height=48)
     return write_video(tmp_path / "short.mp4", shots, tick=Fraction(1, 25), rate=Fraction(25))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="such a name cannot be given there")
+def test_a_name_that_ffmpeg_would_take_for_an_address(short: Path, tmp_path: Path) -> None:
+    path = short.rename(tmp_path / "a:%d.mp4")
+    with contextlib.chdir(tmp_path):
+        write_overlay(analysed(Path("a:%d.mp4")), Path("file:%d -b.mp4"))
+    assert moving_pictures(tmp_path / "file:%d -b.mp4").duration_s == pytest.approx(0.4)
+    assert path.exists()
 
 
 def test_odd_sides_lose_a_line(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ _SAME_END_S = 0.5  # sound and pictures seldom end at the same sample
 class Moving:
     """The pictures of a video as a player shows them; `rate` is exact, in pictures a second.
 
-    Where the rate of the source varies, it is the lowest at which every picture keeps its place.
+    Where the rate of the source varies, it is the one that its time stamps keep to, so that every
+    picture keeps its place; where they keep to none below 120, it is the mean.
     """
 
     width: int

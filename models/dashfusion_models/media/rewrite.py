@@ -68,7 +68,7 @@ def _encode(
     report: Callable[[float], None],
 ) -> bool:
     written = 0
-    with av.open(str(target), "w", format="mp4") as sink:
+    with av.open(str(target.absolute()), "w", format="mp4") as sink:  # ":" is no protocol
         stream = sink.add_stream("aac", rate=rate, layout=layout)
         stream.bit_rate = _BITS_PER_CHANNEL * stream.codec_context.layout.nb_channels
         for piece in pieces:
