@@ -37,6 +37,7 @@ from dashfusion_models.privacy import asked_offline, silence_telemetry
 
 __all__ = ["app", "main", "run"]
 
+_LIKE = 0.7  # of difflib's ratio: most options begin alike
 _NOT_ONE_OF = re.compile(r"'(.*)' is not one of (.*)\.")
 FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -133,12 +134,14 @@ def _mend(error: Any) -> None:
     """Have a usage error say what may be meant, and nothing that only a programmer reads."""
     typed = getattr(error, "option_name", None)
     if typed is not None and getattr(error, "possibilities", None):
-        (near,) = difflib.get_close_matches(typed, error.possibilities, 1, 0.0)
-        error.message = f"No such option: {typed}. Did you mean {near}?"
+        options = difflib.get_close_matches(typed, error.possibilities, 1, _LIKE)
+        hint = f" Did you mean {options[0]}?" if options else ""
+        error.message = f"No such option: {typed}.{hint}"
         error.possibilities = None
     message = getattr(error, "message", None)
     if isinstance(message, str):
-        message = message.removeprefix("Value error, ")
+        message = message.removeprefix("Value error, ").removeprefix("Input ")
+        message = message.partition(", unable to parse")[0]
         if found := _NOT_ONE_OF.fullmatch(message):
             near = meant(found[1], re.findall(r"'([^']+)'", found[2]))
             message += f" {near[0].upper()}{near[1:]}" if near else ""

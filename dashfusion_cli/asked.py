@@ -15,16 +15,22 @@ from dashfusion_cli.values import parse_seconds, parse_segments
 if TYPE_CHECKING:
     from dashfusion_models.analyzer import AnalyzeOptions, Analyzer
 
+_MODALITIES = 3
+
 __all__ = ["check_times", "load_analyzer", "load_values", "option_values", "options_of"]
 
 
 def check_times(asked: Mapping[str, Any]) -> None:
-    """Refuse --start, --end and --segments that make no sense, before anything is loaded.
+    """Refuse --start, --end, --segments and --without that leave nothing to score.
+
+    Nothing is loaded for it.
 
     Raises:
         typer.BadParameter: a wrong command line.
     """
     parse_segments(asked["segments"])
+    if len(set(asked["without"] or ())) == _MODALITIES:
+        raise typer.BadParameter("leaves nothing to score", param_hint="--without")
     start_s, end_s = _span(asked)
     if end_s is not None and end_s <= start_s:
         raise typer.BadParameter(f"{asked['end']} is not after --start", param_hint="--end")

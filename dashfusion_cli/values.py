@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 import typer
 
+from dashfusion_models.near import meant
+
 __all__ = [
     "parse_classes",
     "parse_key_values",
@@ -52,8 +54,10 @@ def parse_segments(text: str) -> str:
     return text
 
 
-def parse_key_values(texts: Sequence[str], option: str = "--set") -> dict[str, str]:
-    """Read `key=value` pairs.
+def parse_key_values(
+    texts: Sequence[str], option: str = "--set", form: str = "key=value"
+) -> dict[str, str]:
+    """Read pairs such as `key=value`; `form` is what they are called.
 
     Raises:
         typer.BadParameter: one has no equals sign; a wrong command line.
@@ -62,7 +66,7 @@ def parse_key_values(texts: Sequence[str], option: str = "--set") -> dict[str, s
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise typer.BadParameter(f"{text!r} is not key=value", param_hint=option)
+            raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
         pairs[key.strip()] = value.strip()
     return pairs
 
@@ -74,7 +78,7 @@ def parse_classes(text: str) -> dict[str, float]:
         typer.BadParameter: not of that form; a wrong command line.
     """
     classes = {}
-    for name, value in parse_key_values(text.split(","), "--classes").items():
+    for name, value in parse_key_values(text.split(","), "--classes", "name=score").items():
         score = _number(value)
         if score is None:
             raise typer.BadParameter(f"{value!r} is not a score", param_hint="--classes")
@@ -90,8 +94,10 @@ def parse_modalities(text: str) -> tuple[Modality, ...]:
     """
     named = {part.strip() for part in text.split(",")}
     if unknown := sorted(named - set(get_args(Modality))):
+        near = meant(unknown[0], get_args(Modality))
         raise typer.BadParameter(
-            f"{unknown[0]!r} is none of text, audio, vision", param_hint="--modalities"
+            f"{unknown[0]!r} is none of text, audio, vision. {near.capitalize()}".rstrip(),
+            param_hint="--modalities",
         )
     return tuple(m for m in get_args(Modality) if m in named)
 

@@ -36,6 +36,7 @@ Command = Callable[..., Result]
         ),
         ("weights path whisper-bsae", 1, "did you mean whisper-base?"),
         ("eval --dataset clips.csv --missing rnadom", 2, "Did you mean random?"),
+        ("train --dataset mosi --modalities txt --output r", 2, "vision. Did you mean text?"),
         ("reproduce tabel4", 2, "Did you mean table4?"),
     ],
 )
@@ -55,6 +56,22 @@ def test_what_is_like_nothing_lists_what_is_known(command: Command, road: FakeRo
         in command("train", "--dataset", "mosi", "--preset", "xyzzy", "--output", "r").err
     )
     assert "name mosi, mosei, sims" in command("eval", "--dataset", "xyzzy").err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("analyze clip.mp4 --frobnicate", "Error: No such option: --frobnicate.\n"),
+        ("analyze clip.mp4 --without text --without audio --without vision", "nothing to score"),
+        ("batch clips --output r --workers 0", "'--workers': should be greater than or equal to 1"),
+        ("train --dataset mosi --seed x --output r", "'--seed': should be a valid integer\n"),
+        ("train --dataset mosi --classes a --output r", "'a' is not name=score"),
+    ],
+)
+def test_wrong_usage_in_plain_words(command: Command, clip: Path, line: str, said: str) -> None:
+    done = command(*line.split())
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
 
 
 def test_names_are_compared_without_their_case(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_from_a_manifest_to_a_report(
         (("--modalities", "text,smell"), 2, "smell"),
         (("--seed", "1", "--seeds", "2"), 2, "not both"),
         (("--dataset", "mosei"), 1, "data prepare mosei"),
-        (("--classes", "happy"), 2, "key=value"),
+        (("--classes", "happy"), 2, "name=score"),
         (("--device", "cuda:7"), 1, "cuda:7"),
         (("--label-range", "-1", "1"), 1, "outside [-1, 1]"),
     ],

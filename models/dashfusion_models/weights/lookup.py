@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from dashfusion_models.errors import WeightsError
-from dashfusion_models.near import hinted
+from dashfusion_models.near import meant
 from dashfusion_models.privacy import asked_offline
 from dashfusion_models.weights.check import compare, pinned
 from dashfusion_models.weights.fetch import Fetch, Report, download, say_nothing
@@ -119,8 +119,12 @@ def status() -> list[WeightStatus]:
 
 def _known(name: str) -> Weight:
     if name not in WEIGHTS:
-        raise WeightsError(f"{name}: no such weights; {hinted(name, WEIGHTS)}")
+        raise WeightsError(f"{name}: no such weights; {meant(name, WEIGHTS) or _all_known()}")
     return WEIGHTS[name]
+
+
+def _all_known() -> str:
+    return f"known are {', '.join(sorted(WEIGHTS))}"
 
 
 def _way_out(weight: Weight) -> str:
