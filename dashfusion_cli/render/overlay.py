@@ -93,6 +93,8 @@ def write_overlay(
             ) as frames:
                 pictures = PicturesByTime(frames, slack_s=float(0.5 / take.rate), path=path)
                 _write(pictures, overlay, take, beside, sound if heard else None, report)
+        except OSError as error:  # of moviepy: all others have a name
+            raise _failed(target, error) from error
         finally:
             sound.unlink(missing_ok=True)
         _check(beside, take, target)
@@ -123,19 +125,16 @@ def _write(
     clip = clip_of(shown, duration=float((take.count + Fraction(1, 2)) / take.rate)).transform(
         drawn
     )
-    try:
-        clip.write_videofile(
-            str(target.absolute()),  # or FFmpeg would take "a:b.mp4" for an address
-            fps=float(take.rate),
-            codec="libx264",
-            audio=str(sound.absolute()) if sound is not None else False,
-            audio_codec="copy",
-            preset=_PRESET,
-            ffmpeg_params=_parameters(take.rate),
-            logger=None,
-        )
-    except OSError as error:
-        raise _failed(target, error) from error
+    clip.write_videofile(
+        str(target.absolute()),  # or FFmpeg would take "a:b.mp4" for an address
+        fps=float(take.rate),
+        codec="libx264",
+        audio=str(sound.absolute()) if sound is not None else False,
+        audio_codec="copy",
+        preset=_PRESET,
+        ffmpeg_params=_parameters(take.rate),
+        logger=None,
+    )
     report(Progress("overlay", take.window.duration_s, take.window.duration_s))
 
 
