@@ -1,8 +1,6 @@
 """`dashfusion analyze`: from media files to scores."""
 
 from collections.abc import Callable
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +8,7 @@ import typer
 
 from dashfusion_cli import options as opt
 from dashfusion_cli.asked import check_times, load_analyzer, option_values, options_of
+from dashfusion_cli.forms import AnalysisForm, check_form, renderer_of
 from dashfusion_cli.messages import say_error, say_note, say_warning
 from dashfusion_cli.output import Output, check_place, stdout_for_results_only
 from dashfusion_cli.progress import show_progress
@@ -27,21 +26,11 @@ __all__ = ["register"]
 _VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
 
 
-class _Form(StrEnum):
-    table = "table"
-    json = "json"
-    csv = "csv"
-    srt = "srt"
-    vtt = "vtt"
-
-
-_SUBTITLES = (_Form.srt, _Form.vtt)
-
 _Media = Annotated[
     list[Path], typer.Argument(metavar="MEDIA", help="Videos, sound files or images.")
 ]
 _FormOption = Annotated[
-    _Form,
+    AnalysisForm,
     setting(
         "--format", help="The form of the result; several files as json: a line each (JSON Lines)."
     ),
@@ -57,6 +46,10 @@ _Overlay = Annotated[
 _CaptionScores = Annotated[
     bool, setting("--caption-scores", help="Put the score before each caption of srt and vtt.")
 ]
+_EmbedVideo = Annotated[
+    bool,
+    setting("--embed-video", help="With --format html: a small copy of the media inside the page."),
+]
 _Timing = Annotated[bool, setting("--timing", help="Show how long each stage took.")]
 
 
@@ -66,6 +59,7 @@ def register(app: typer.Typer) -> None:
         "dashfusion analyze clip.mp4",
         "dashfusion analyze clip.mp4 --format json --output clip.json",
         "dashfusion analyze clip.mp4 --format vtt --caption-scores --output clip.vtt",
+        "dashfusion analyze clip.mp4 --format html --embed-video --output clip.html",
         "dashfusion analyze clip.mp4 --overlay scored.mp4",
         "dashfusion analyze interview.mp4 --transcript interview.srt --start 0:02 --end 0:10",
         "dashfusion analyze a.mp4 b.wav c.jpg --format csv --output all.csv",
@@ -77,7 +71,7 @@ def register(app: typer.Typer) -> None:
 def analyze(
     context: typer.Context,
     media: _Media,
-    format: _FormOption = _Form.table,
+    format: _FormOption = AnalysisForm.table,
     caption_scores: _CaptionScores = False,
     output: opt.OutputFile = None,
     force: opt.Force = False,
@@ -93,6 +87,7 @@ def analyze(
     end: opt.End = None,
     timing: _Timing = False,
     overlay: _Overlay = None,
+    embed_video: _EmbedVideo = False,
     device: opt.Device = "auto",
     offline: opt.Offline = False,
     config: opt.Config = None,
@@ -101,17 +96,13 @@ def analyze(
 ) -> None:
     """Score the sentiment of MEDIA, utterance by utterance."""
     check_times(context.params)
-    _check_subtitles(format, media, scores=caption_scores)
+    check_form(context.params)
     _check_overlay(overlay, media, force=force)
     latest: list[Analysis] = []
     with Output(output, force=force) as out:
         _first_must_exist(media)
         options = options_of(context.params)
-        render = (
-            _subtitler(format, scores=caption_scores)
-            if format in _SUBTITLES
-            else _renderer(format, out, timing=timing or verbose, several=len(media) > 1)
-        )
+        render = renderer_of(context, out)
 
         def rendered(analysis: "Analysis") -> bytes:
             latest[:] = [analysis]
@@ -153,48 +144,6 @@ def _analyze_all(
                     say_warning(f"{path}: {warning}", session)
                 out.write(render(analysis))
     return done
-
-
-def _renderer(
-    form: _Form, out: Output, *, timing: bool, several: bool
-) -> "Callable[[Analysis], bytes]":
-    """Return what turns one analysis after the other into the bytes to write."""
-    from dashfusion_cli.render.csv import render_csv
-    from dashfusion_cli.render.json import render_json, render_json_line
-    from dashfusion_cli.render.table import render_table
-
-    if form is _Form.json:
-        return render_json_line if several else render_json
-    written = 0
-
-    def render(analysis: "Analysis") -> bytes:
-        nonlocal written
-        written += 1
-        if form is _Form.csv:
-            return render_csv(analysis, header=written == 1)
-        table = render_table(analysis, out.look(), timing=timing)
-        return ("\n" * (written > 1) + table).encode(out.encoding, "replace")
-
-    return render
-
-
-def _subtitler(form: _Form, *, scores: bool) -> "Callable[[Analysis], bytes]":
-    """Return what turns an analysis into a file of subtitles."""
-    from dashfusion_cli.render.subtitles import render_srt, render_vtt
-
-    return partial(render_srt if form is _Form.srt else render_vtt, scores=scores)
-
-
-def _check_subtitles(form: _Form, media: list[Path], *, scores: bool) -> None:
-    """Refuse what subtitles cannot be.
-
-    Raises:
-        typer.BadParameter: a wrong command line.
-    """
-    if form in _SUBTITLES and len(media) > 1:
-        raise typer.BadParameter(f"{form} goes with one MEDIA at a time", param_hint="--format")
-    if scores and form not in _SUBTITLES:
-        raise typer.BadParameter("goes with --format srt or vtt", param_hint="--caption-scores")
 
 
 def _check_overlay(overlay: Path | None, media: list[Path], *, force: bool) -> None:

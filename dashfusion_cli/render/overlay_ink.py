@@ -2,7 +2,9 @@
 
 from PIL import Image
 
-__all__ = ["Rgb", "color_of", "ink_over", "panel", "signed", "softened"]
+from dashfusion_cli.render.wording import signed
+
+__all__ = ["Rgb", "color_of", "ink_over", "minus_signed", "panel", "softened"]
 
 Rgb = tuple[int, int, int]
 
@@ -10,22 +12,17 @@ _NEGATIVE: Rgb = (255, 110, 100)
 _NEUTRAL: Rgb = (205, 205, 205)
 _POSITIVE: Rgb = (95, 215, 120)
 _PLATE = (12, 12, 16, 150)
-_FINE_SCALE = 2.0  # scales up to this length need two decimals
 
 
 def color_of(score: float, label_range: tuple[float, float]) -> Rgb:
     """Return the colour of a score as it is written: what rounds to zero is neutral."""
-    written = float(signed(score, label_range).replace("\N{MINUS SIGN}", "-"))
+    written = float(signed(score, label_range))
     return _POSITIVE if written > 0 else _NEGATIVE if written < 0 else _NEUTRAL
 
 
-def signed(score: float, label_range: tuple[float, float]) -> str:
-    """Write a score with its sign and the decimals of its scale."""
-    low, high = label_range
-    decimals = 1 if high - low > _FINE_SCALE else 2
-    rounded = round(score, decimals)
-    text = f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+def minus_signed(score: float, label_range: tuple[float, float]) -> str:
+    """Write a score with its sign, a real minus where it is one."""
+    return signed(score, label_range).replace("-", "\N{MINUS SIGN}")
 
 
 def softened(color: Rgb) -> Rgb:

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from dashfusion_cli.render.captions import Caption, captions_of
 from dashfusion_cli.render.overlay_curve import Curve
 from dashfusion_cli.render.overlay_fonts import Fonts
-from dashfusion_cli.render.overlay_ink import Rgb, color_of, ink_over, panel, signed, softened
+from dashfusion_cli.render.overlay_ink import Rgb, color_of, ink_over, minus_signed, panel, softened
 from dashfusion_models.analysis import Analysis, Segment
 from dashfusion_models.records import FacePath, Span
 
@@ -140,7 +140,7 @@ class Overlay:
         self, draw: ImageDraw.ImageDraw, segment: Segment, color: Rgb, room: int
     ) -> None:
         size = self._sizes.letter
-        text = f"{signed(segment.score, self._range)}  {segment.label}"
+        text = f"{minus_signed(segment.score, self._range)}  {segment.label}"
         while size > 6 and self._fonts.bold(size).getlength(text) > room:
             size -= 1
         place = (self._sizes.letter // 2, round(0.8 * self._sizes.letter))

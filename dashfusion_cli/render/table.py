@@ -5,13 +5,13 @@ from rich.table import Table
 from rich.text import Text
 
 from dashfusion_cli.render.plain import Look, drawn, new_table, safe
+from dashfusion_cli.render.wording import clock, signed
 from dashfusion_models.analysis import Analysis, Overall, Segment
 from dashfusion_models.records import Modality, Streams
 
 __all__ = ["render_table"]
 
 _SCORE_WIDTH = 5  # "+0.75"
-_FINE_SCALE = 2.0  # scales up to this length need two decimals
 _BAR_CELLS = 6  # on each side of the centre
 _WORD_FOR: dict[Modality, str] = {"text": "words", "audio": "voice", "vision": "face"}
 _NARROW_BELOW = 72  # columns; the bar goes first
@@ -26,7 +26,7 @@ def render_table(analysis: Analysis, look: Look, *, timing: bool = False) -> str
 def _header(analysis: Analysis, look: Look) -> Text:
     facts = []
     if not analysis.media.is_image:
-        facts.append(_clock(analysis.media.duration_s))
+        facts.append(clock(analysis.media.duration_s))
     if analysis.language is not None:
         share = analysis.language.probability
         facts.append(analysis.language.code + (f" ({share:.0%})" if share is not None else ""))
@@ -66,8 +66,8 @@ def _segment_row(
     if segment.reasons:
         reasons = ", ".join(reason.replace("_", " ") for reason in segment.reasons)
         words.append(f"\n({reasons})", style="dim")
-    time = Text(_clock(segment.start_s), style="cyan")
-    time.append(f"\n{_clock(segment.end_s)}", style="dim")
+    time = Text(clock(segment.start_s), style="cyan")
+    time.append(f"\n{clock(segment.end_s)}", style="dim")
     return [time, words, *_score_cells(segment, analysis, look, roomy=roomy)]
 
 
@@ -84,7 +84,10 @@ def _score_cells(
 ) -> list[RenderableType]:
     """Return the cells that a segment and the whole clip share: score, bar, label."""
     style = "green" if scored.score > 0 else "red" if scored.score < 0 else ""
-    score = Text(_signed(scored.score, analysis).rjust(_SCORE_WIDTH), style=f"bold {style}".strip())
+    score = Text(
+        signed(scored.score, analysis.model.label_range).rjust(_SCORE_WIDTH),
+        style=f"bold {style}".strip(),
+    )
     label = Text(scored.label, style=style)
     driver = _driver(scored.contributions, analysis)
     if driver:
@@ -95,7 +98,7 @@ def _score_cells(
             _bar(scored.score, analysis.model.label_range, style, ascii_only=look.ascii_only)
         )
     if scored.interval is not None:
-        low, high = (_signed(edge, analysis) for edge in scored.interval)
+        low, high = (signed(edge, analysis.model.label_range) for edge in scored.interval)
         indent = " " * (_SCORE_WIDTH + 1) if roomy else ""
         score.append(f"\n{indent}{low} to {high}", style="dim")
     return [score, label]
@@ -140,7 +143,7 @@ def _driver(contributions: Streams[float | None], analysis: Analysis) -> str:
     if not known:
         return ""
     name, value = max(known, key=lambda pair: abs(pair[1]))
-    return f"{_WORD_FOR[name]} {_signed(value, analysis)}"
+    return f"{_WORD_FOR[name]} {signed(value, analysis.model.label_range)}"
 
 
 def _timing(analysis: Analysis, look: Look) -> Table:
@@ -154,20 +157,3 @@ def _timing(analysis: Analysis, look: Look) -> Table:
         waits = f"{waited:.1f} s" if name in analysis.waiting_s else ""
         table.add_row(name, f"{max(0.0, seconds - waited):.1f} s", waits, style="dim")
     return table
-
-
-def _signed(value: float, analysis: Analysis) -> str:
-    """Write a score with its sign and the decimals of its scale; what rounds to zero has none."""
-    low, high = analysis.model.label_range
-    decimals = 1 if high - low > _FINE_SCALE else 2
-    rounded = round(value, decimals)
-    return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
-
-
-def _clock(seconds: float) -> str:
-    """Write a time as m:ss.t or h:mm:ss."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    if minutes >= 60:
-        return f"{minutes // 60}:{minutes % 60:02d}:{rest // 10:02d}"
-    return f"{minutes}:{rest / 10:04.1f}"

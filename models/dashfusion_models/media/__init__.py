@@ -3,6 +3,7 @@
 from dashfusion_models.media.build import ffmpeg_libraries
 from dashfusion_models.media.moving import Moving, moving_pictures
 from dashfusion_models.media.pictures import FrameReader, read_image
+from dashfusion_models.media.preview import small_copy
 from dashfusion_models.media.probing import duration_of, probe
 from dashfusion_models.media.rewrite import write_sound
 from dashfusion_models.media.sound import Sound, read_sound
@@ -17,5 +18,6 @@ __all__ = [
     "probe",
     "read_image",
     "read_sound",
+    "small_copy",
     "write_sound",
 ]

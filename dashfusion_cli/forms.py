@@ -1,0 +1,89 @@
+"""The forms of an analysis: which goes with what, and what turns an analysis into bytes."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dashfusion_cli.output import Output
+
+if TYPE_CHECKING:
+    from dashfusion_models.analysis import Analysis
+
+__all__ = ["AnalysisForm", "check_form", "renderer_of"]
+
+
+class AnalysisForm(StrEnum):
+    """The forms by name."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    srt = "srt"
+    vtt = "vtt"
+    html = "html"
+
+
+_SUBTITLES = (AnalysisForm.srt, AnalysisForm.vtt)
+_OF_ONE_FILE = {
+    **dict.fromkeys(_SUBTITLES, ""),
+    AnalysisForm.html: "; `batch --html` makes a page for each file",
+}
+
+Render = Callable[["Analysis"], bytes]
+
+
+def check_form(asked: dict[str, Any]) -> None:
+    """Refuse options that do not go with the form, before anything is loaded.
+
+    Raises:
+        typer.BadParameter: a wrong command line.
+    """
+    form = asked["format"]
+    if form in _OF_ONE_FILE and len(asked["media"]) > 1:
+        fact = f"{form} goes with one MEDIA at a time{_OF_ONE_FILE[form]}"
+        raise typer.BadParameter(fact, param_hint="--format")
+    if asked["caption_scores"] and form not in _SUBTITLES:
+        raise typer.BadParameter("goes with --format srt or vtt", param_hint="--caption-scores")
+    if asked["embed_video"] and form is not AnalysisForm.html:
+        raise typer.BadParameter("goes with --format html", param_hint="--embed-video")
+
+
+def renderer_of(context: typer.Context, out: Output) -> Render:
+    """Return what turns one analysis after the other into the bytes to write."""
+    asked = context.params
+    form = asked["format"]
+    if form is AnalysisForm.html:
+        from dashfusion_cli.html_run import render_page
+
+        return partial(render_page, context=context)
+    if form in _SUBTITLES:
+        from dashfusion_cli.render.subtitles import render_srt, render_vtt
+
+        render = render_srt if form is AnalysisForm.srt else render_vtt
+        return partial(render, scores=asked["caption_scores"])
+    if form is AnalysisForm.json:
+        from dashfusion_cli.render.json import render_json, render_json_line
+
+        return render_json_line if len(asked["media"]) > 1 else render_json
+    return _table_or_csv(form, out, timing=asked["timing"] or asked["verbose"])
+
+
+def _table_or_csv(form: AnalysisForm, out: Output, *, timing: bool) -> Render:
+    """Return what writes a header once, or a blank line between two tables."""
+    from dashfusion_cli.render.csv import render_csv
+    from dashfusion_cli.render.table import render_table
+
+    written = 0
+
+    def render(analysis: "Analysis") -> bytes:
+        nonlocal written
+        written += 1
+        if form is AnalysisForm.csv:
+            return render_csv(analysis, header=written == 1)
+        table = render_table(analysis, out.look(), timing=timing)
+        return ("\n" * (written > 1) + table).encode(out.encoding, "replace")
+
+    return render

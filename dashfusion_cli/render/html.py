@@ -1,0 +1,167 @@
+"""An analysis as one HTML file: the curve, the transcript and the media, each moving the others."""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from dashfusion_cli.render.page_shell import fill_page, json_inside
+from dashfusion_cli.render.page_view import (
+    gaps_of,
+    level_of,
+    moments_of,
+    parts_of,
+    reach_of,
+    sentences_of,
+)
+from dashfusion_cli.render.wording import clock, signed
+from dashfusion_models.records import Word
+
+__all__ = ["Preview", "link_to", "render_html"]
+
+_STYLES = ("common.css", "report.css", "transcript.css")
+_SCRIPTS = ("theme.js", "steps.js", "charts.js", "player.js", "report.js")
+_LINKED = "'self' file:"  # a page that was opened from a disk has no self
+_INSIDE = "blob:"
+_LANGUAGES = {"en": "English", "zh": "Chinese"}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A small copy of the media that travels in the page; its first moment is `start_s`."""
+
+    data: bytes
+    kind: str  # of media, as "video/mp4"
+    start_s: float = 0.0
+
+
+def link_to(media: Path, page: Path | None) -> str:
+    """Return the address of a file as seen from a page beside it (from here, without one)."""
+    folder = Path.cwd() if page is None else page.absolute().parent
+    try:
+        parts = Path(os.path.relpath(media.absolute(), folder)).parts
+    except ValueError:  # another drive of Windows
+        return media.absolute().as_uri()
+    link = "/".join(quote(os.fsencode(part), safe="") for part in parts)
+    return link if parts[0] == ".." else f"./{link}"
+
+
+def render_html(
+    record: Mapping[str, Any],
+    *,
+    link: str,
+    words: Sequence[Sequence[Word]] = (),
+    preview: Preview | None = None,
+    settings: Mapping[str, str] | None = None,
+    index: str | None = None,
+) -> bytes:
+    """Return the page of one analysis in its JSON form.
+
+    Args:
+        record: what `Analysis.to_dict` returns, or a line of results.
+        link: the address of the media, relative to the page.
+        words: those of each segment with their times, where known.
+        preview: plays in place of what `link` names.
+        settings: what was asked for beside the defaults, by the name of the option.
+        index: the address of a page that lists this one.
+    """
+    scale = tuple(record["model"]["label_range"])
+    sentences = tuple(sentences_of(record, words))
+    overall = record["overall"]
+    kind = _kind(record)
+    return fill_page(
+        "report.html.j2",
+        styles=_STYLES,
+        scripts=_SCRIPTS,
+        charts=True,
+        media=_INSIDE if preview is not None else _LINKED,
+        title=Path(record["media"]["path"]).name,
+        record=record,
+        analysis=json_inside(record),
+        kind=kind,
+        link=link,
+        preview=preview,
+        preview_text=base64.b64encode(preview.data).decode("ascii") if preview else "",
+        facts=_facts(record, kind),
+        about=_about(record, settings or {}),
+        sentences=sentences,
+        moments=moments_of(sentences, record),
+        gaps=gaps_of(record) if kind != "image" else {},
+        score=signed(overall["score"], scale).replace("-", "\N{MINUS SIGN}"),
+        level=level_of(overall["score"], scale),
+        parts=parts_of(overall["contributions"], scale, reach_of(record)),
+        gauge=_gauge(overall, scale),
+        index=index,
+    )
+
+
+def _kind(record: Mapping[str, Any]) -> Literal["video", "audio", "image"]:
+    """Say what plays; an image is what has pictures and no length."""
+    media = record["media"]
+    if not media["has_video"]:
+        return "audio"
+    return "video" if media["duration_s"] else "image"
+
+
+def _facts(record: Mapping[str, Any], kind: str) -> list[str]:
+    facts = [] if kind == "image" else [clock(record["media"]["duration_s"])]
+    if record["language"] is not None:
+        facts.append(_language(record["language"]))
+    count = sum(segment["text"] is not None for segment in record["segments"])
+    if count:
+        facts.append(f"{count} utterance{'s' * (count > 1)}")
+    return [*facts, record["model"]["name"]]
+
+
+def _language(language: Mapping[str, Any]) -> str:
+    name = _LANGUAGES.get(language["code"], language["code"])
+    share = language["probability"]
+    return name if share is None else f"{name} ({share:.0%})"
+
+
+def _about(record: Mapping[str, Any], settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what an analysis was made of and with, as names and facts."""
+    media, model, asr = record["media"], record["model"], record["asr"]
+    low, high = model["label_range"]
+    size = f"{media['width']} x {media['height']}" if media["width"] else None
+    rate = f"{media['fps']:g} pictures a second" if media["fps"] else None
+    places = {name: place for name, place in record["device"].items() if place}
+    facts = {
+        "File": media["path"],
+        "Pictures": ", ".join(fact for fact in (size, rate) if fact) or "none",
+        "SHA-256 of the file": media["sha256"],
+        "Model": model["name"],
+        "SHA-256 of the model": model["sha256"],
+        "Licence of its weights": model["license"],
+        "Scale": f"{low:g} to {high:g}".replace("-", "\N{MINUS SIGN}"),
+        "Speech": f"{asr['engine']}, {asr['model']}" if asr else "not recognised",
+        "Language": _language(record["language"]) if record["language"] else "none",
+        "Ran on": ", ".join(f"{name}: {place}" for name, place in places.items()),
+        "Settings": ", ".join(f"{n} {v}".strip() for n, v in settings.items()) or "the defaults",
+        "Made by": f"dashfusion {record['tool']['version']}",
+    }
+    return list(facts.items())
+
+
+def _gauge(overall: Mapping[str, Any], scale: Sequence[float]) -> dict[str, Any]:
+    """Place score and interval of the whole on a line 300 long."""
+    low, high = scale
+
+    def place(value: float) -> float:
+        return round(10 + 280 * (min(high, max(low, value)) - low) / (high - low), 1)
+
+    interval = overall["interval"]
+    step = 1.0 if high - low > 2 else 0.5
+    ticks = [low + step * i for i in range(round((high - low) / step) + 1)]
+    return {
+        "score": place(overall["score"]),
+        "zero": place(0.0),
+        "low": place(interval[0]) if interval else None,
+        "high": place(interval[1]) if interval else None,
+        "interval": [signed(v, (low, high)).replace("-", "\N{MINUS SIGN}") for v in interval or ()],
+        "ticks": [(place(v), f"{v:+g}".replace("-", "\N{MINUS SIGN}") if v else "0")
+                  for v in ticks],
+    }  # fmt: skip

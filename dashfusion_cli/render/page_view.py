@@ -1,0 +1,203 @@
+"""What a page shows of an analysis in its JSON form: words for numbers, and lengths of bars."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashfusion_cli.render.wording import REASONS, clock, signed
+from dashfusion_models.records import Word
+
+__all__ = ["Gap", "Part", "Piece", "Sentence", "gaps_of", "level_of", "moments_of", "parts_of",
+           "reach_of", "sentences_of"]  # fmt: skip
+
+Record = Mapping[str, Any]
+
+LEVELS = 6  # shades on each side of nothing
+_NAMES = {"text": "words", "audio": "voice", "vision": "face"}
+_MOMENTS = 3  # on each side
+_WORTH_TELLING_S = 2.0  # as long as a silent stretch must be to be scored
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one modality contributed: in words, and as a bar from the middle (0) to an end (1)."""
+
+    name: str
+    value: str | None
+    share: float  # in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some of a text; `start_s` where it is a word whose time is known."""
+
+    text: str
+    start_s: float | None
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One utterance, as a line of the transcript."""
+
+    number: int
+    start_s: float
+    end_s: float
+    time: str
+    until: str
+    speaker: str | None
+    text: str | None
+    pieces: tuple[Piece, ...]
+    score: str
+    label: str
+    level: int
+    interval: str | None
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch in which something was missing."""
+
+    start_s: float
+    time: str
+    until: str
+
+
+def sentences_of(record: Record, words: Sequence[Sequence[Word]] = ()) -> Iterator[Sentence]:
+    """Yield the lines of the transcript; `words` are those of each segment, where known."""
+    scale = _scale(record)
+    reach = reach_of(record)
+    for number, segment in enumerate(record["segments"]):
+        known = words[number] if words else ()
+        yield Sentence(
+            number=number,
+            start_s=segment["start_s"],
+            end_s=segment["end_s"],
+            time=clock(segment["start_s"]),
+            until=clock(segment["end_s"]),
+            speaker=segment["speaker"],
+            text=segment["text"],
+            pieces=tuple(_pieces(segment["text"] or "", known)),
+            score=_minus(signed(segment["score"], scale)),
+            label=segment["label"],
+            level=level_of(segment["score"], scale),
+            interval=_interval(segment["interval"], scale),
+            parts=parts_of(segment["contributions"], scale, reach),
+            notes=tuple(_notes(segment)),
+        )
+
+
+def parts_of(
+    contributions: Mapping[str, float | None], scale: tuple[float, float], reach: float
+) -> tuple[Part, ...]:
+    """Return words, voice and face; a bar is as long as its share of `reach`."""
+    return tuple(
+        Part(
+            name,
+            None if value is None else _minus(signed(value, scale)),
+            0.0 if value is None else round(max(-1.0, min(1.0, value / reach)), 3),
+        )
+        for key, name in _NAMES.items()
+        for value in [contributions[key]]
+    )
+
+
+def reach_of(record: Record) -> float:
+    """Return the largest contribution of the file, the end of every bar; never quite nothing."""
+    low, high = _scale(record)
+    found: list[float] = [
+        abs(float(value))
+        for scored in (record["overall"], *record["segments"])
+        for value in scored["contributions"].values()
+        if value is not None
+    ]
+    return max([(high - low) / 12, *found])
+
+
+def level_of(score: float, scale: tuple[float, float]) -> int:
+    """Return the shade of a score, from -6 to 6; 0 is what is written as zero or nearly so."""
+    low, high = scale
+    reach = high if score > 0 else -low
+    share = min(1.0, abs(score) / reach) if reach > 0 else 0.0
+    level = round(share * LEVELS)
+    return level if score > 0 else -level
+
+
+def moments_of(sentences: Sequence[Sentence], record: Record) -> dict[str, list[Sentence]]:
+    """Return the strongest sentences on each side, the strongest first."""
+    scores = [segment["score"] for segment in record["segments"]]
+    order = sorted(range(len(scores)), key=lambda i: scores[i])
+    lowest = [sentences[i] for i in order if scores[i] < 0][:_MOMENTS]
+    highest = [sentences[i] for i in reversed(order) if scores[i] > 0][:_MOMENTS]
+    return {"positive": highest, "negative": lowest}
+
+
+def gaps_of(record: Record) -> dict[str, list[Gap]]:
+    """Return where no face was seen, where nobody spoke, and what was not scored at all."""
+    segments = record["segments"]
+    found = {
+        name: [
+            (s["start_s"], s["end_s"]) for s in segments if reason in s["reasons"]
+        ]
+        for name, reason in (("no face", "no_face"), ("no speech", "no_speech"))
+    }  # fmt: skip
+    edges = [0.0, *(s["end_s"] for s in segments), record["media"]["duration_s"]]
+    starts = [*(s["start_s"] for s in segments), record["media"]["duration_s"]]
+    furthest = [max(edges[: i + 1]) for i in range(len(starts))]
+    found["not scored"] = [
+        (a, b) for a, b in zip(furthest, starts, strict=True) if b - a > _WORTH_TELLING_S
+    ]
+    return {name: [Gap(a, clock(a), clock(b)) for a, b in _joined(spans)]
+            for name, spans in found.items() if spans}  # fmt: skip
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    joined: list[tuple[float, float]] = []
+    for start_s, end_s in spans:
+        if joined and start_s - joined[-1][1] < _WORTH_TELLING_S:
+            joined[-1] = (joined[-1][0], max(end_s, joined[-1][1]))
+        else:
+            joined.append((start_s, end_s))
+    return joined
+
+
+def _scale(record: Record) -> tuple[float, float]:
+    low, high = record["model"]["label_range"]
+    return low, high
+
+
+def _interval(interval: Sequence[float] | None, scale: tuple[float, float]) -> str | None:
+    if interval is None:
+        return None
+    low, high = (_minus(signed(edge, scale)) for edge in interval)
+    return f"{low} to {high}"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _notes(segment: Mapping[str, Any]) -> Iterator[str]:
+    for reason in segment["reasons"]:
+        yield REASONS.get(reason, reason.replace("_", " "))
+    seen = segment["present"]["vision"]
+    if 0 < seen < 0.5:
+        yield f"face seen {seen:.0%} of the time"
+
+
+def _pieces(text: str, words: Sequence[Word]) -> Iterator[Piece]:
+    """Take a text apart at its words; in one piece where they are not those of the text."""
+    pieces, end = [], 0
+    for word in words:
+        place = text.find(word.text, end) if word.text else -1
+        if place < 0:
+            yield Piece(text, None)
+            return
+        if place > end:
+            pieces.append(Piece(text[end:place], None))
+        pieces.append(Piece(word.text, round(word.start_s, 2)))
+        end = place + len(word.text)
+    if end < len(text):
+        pieces.append(Piece(text[end:], None))
+    yield from pieces

@@ -1,0 +1,181 @@
+"""The page of an analysis as a file: valid, whole, safe, and true to the JSON."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import html5lib
+import pytest
+
+import dashfusion_cli
+from dashfusion_cli.render.html import link_to, render_html
+from dashfusion_cli.render.page_view import level_of
+from dashfusion_models.analysis import ModelInfo
+
+from .conftest import FakeRoad, Result, analysis, segment
+from .planted_page import HARD_TEXTS, hard_analysis, long_analysis
+
+Command = Callable[..., Result]
+VENDOR = Path(dashfusion_cli.__file__).parent / "vendor"
+NAMESPACE = "{http://www.w3.org/1999/xhtml}"
+
+
+def page_of(found: object, **other: object) -> str:
+    words = [s.words for s in found.segments]  # type: ignore[attr-defined]
+    body = found.to_dict()  # type: ignore[attr-defined]
+    return render_html(body, link="./clip.mp4", words=words, **other).decode("utf-8")  # type: ignore[arg-type]
+
+
+def parsed(page: str):  # type: ignore[no-untyped-def]
+    """The tree that a browser builds; an error where the page is no valid HTML."""
+    return html5lib.HTMLParser(strict=True).parse(page)
+
+
+def scripts(page: str) -> list[tuple[dict[str, str], str]]:
+    return [(s.attrib, s.text or "") for s in parsed(page).iter(f"{NAMESPACE}script")]
+
+
+@pytest.mark.parametrize("kind", ["hard", "long", "silent", "sims"])
+def test_the_page_is_valid_html_and_small(kind: str) -> None:
+    found = {
+        "hard": hard_analysis(Path("clip.mp4")),
+        "long": long_analysis(Path("clip.mp4")),
+        "silent": analysis("a.wav", segment(None, 0.0, interval=None), language=None, asr=None),
+        "sims": replace(
+            analysis("b.mp4", segment("好", -0.4, interval=(-0.6, 0.1))),
+            model=ModelInfo("sims", "2" * 64, (-1.0, 1.0), "MIT"),
+        ),
+    }[kind]
+    page = page_of(found)
+    parsed(page)
+    assert len(page.encode()) < 400_000
+
+
+def test_the_json_inside_is_that_of_the_format_json() -> None:
+    found = hard_analysis(Path("clip.mp4"))
+    inside = [text for at, text in scripts(page_of(found)) if at.get("id") == "analysis"]
+    assert len(inside) == 1 and "<" not in inside[0]
+    assert json.loads(inside[0]) == json.loads(json.dumps(found.to_dict()))
+
+
+def test_texts_come_through_unharmed() -> None:
+    page = page_of(hard_analysis(Path("clip.mp4")))
+    tree = parsed(page)
+    shown = ["".join(p.itertext()) for p in tree.iter(f"{NAMESPACE}p") if p.get("class") == "words"]
+    assert shown == list(HARD_TEXTS[:-1])
+    assert all(
+        p.get("dir") == "auto" for p in tree.iter(f"{NAMESPACE}p") if p.get("class") == "words"
+    )
+    assert "alert(1)" not in [text for _, text in scripts(page)]
+    warnings = ["".join(li.itertext()) for li in tree.iter(f"{NAMESPACE}li") if li.get("dir")]
+    assert warnings == ["it <i>broke</i> off & \"went\" 'on'"]
+
+
+def test_words_have_their_times() -> None:
+    found = hard_analysis(Path("clip.mp4"))
+    tree = parsed(page_of(found))
+    timed = [
+        (s.text, float(s.get("data-t"))) for s in tree.iter(f"{NAMESPACE}span") if s.get("data-t")
+    ]
+    wanted = [(w.text, round(w.start_s, 2)) for s in found.segments for w in s.words]
+    assert timed == wanted
+
+
+def test_words_that_are_not_those_of_the_text_leave_it_whole() -> None:
+    found = hard_analysis(Path("clip.mp4"))
+    other = replace(found.segments[0], text="translated words")
+    page = page_of(replace(found, segments=(other, *found.segments[1:])))
+    assert '<p class="words" dir="auto">translated words</p>' in page
+
+
+def test_the_policy_allows_what_is_inside_and_nothing_else() -> None:
+    page = page_of(hard_analysis(Path("clip.mp4")))
+    tree = parsed(page)
+    policy = next(
+        m.get("content") for m in tree.iter(f"{NAMESPACE}meta")
+        if m.get("http-equiv") == "Content-Security-Policy"
+    )  # fmt: skip
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert "unsafe" not in policy and "http" not in policy
+
+    def hashes(tag: str) -> set[str]:
+        texts = [e.text for e in tree.iter(f"{NAMESPACE}{tag}") if "json" not in e.get("type", "")]
+        digests = (hashlib.sha256(text.encode()).digest() for text in texts)
+        return {f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests}
+
+    assert set(rules["script-src"].split()) == hashes("script")
+    assert set(rules["style-src"].split()) == hashes("style")
+    assert not re.search(r"<[^>]+ (style|on\w+)=", page.split("</head>")[1].split("<script")[0])
+
+
+def test_levels_go_with_sign_and_strength() -> None:
+    unit = (-3.0, 3.0)
+    assert [level_of(s, unit) for s in (-3, -1.5, -0.1, 0, 0.1, 0.6, 3)] == [-6, -3, 0, 0, 0, 1, 6]
+    assert level_of(-0.5, (-1.0, 1.0)) == -3
+    assert level_of(0.7, (0.0, 1.0)) == 4
+
+
+def test_moments_and_gaps_are_those_planted() -> None:
+    page = page_of(hard_analysis(Path("clip.mp4")))
+    moments = re.findall(r'class="moment" data-sentence="(\d)"', page)
+    assert moments == ["5", "4", "3", "0", "1"]
+    assert re.findall(r'data-seek="([\d.]+)"', page) == ["2.0", "10.0"]
+    long = page_of(long_analysis(Path("clip.mp4")))
+    seeks = [float(s) for s in re.findall(r'data-seek="([\d.]+)"', long)]
+    assert seeks == pytest.approx([150.2, 400.2, 485.2, 299.7])  # face, speech twice, nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        ("clip.mp4", "./clip.mp4"),
+        ("a b/100%#1?.mp4", "./a%20b/100%25%231%3F.mp4"),
+        ("../up/javascript:x.mp4", "../up/javascript%3Ax.mp4"),
+        ("电影.mp4", "./%E7%94%B5%E5%BD%B1.mp4"),
+    ],
+)
+def test_the_link_to_the_media_is_relative(tmp_path: Path, name: str, link: str) -> None:
+    page = tmp_path / "page.html"
+    assert link_to(tmp_path / name, page) == link
+    os.chdir(tmp_path)
+    assert link_to(Path(name), None) == link
+
+
+def test_a_name_that_is_no_unicode_is_linked_and_shown() -> None:
+    name = os.fsdecode(b"f\xfcr.mp4")
+    assert link_to(Path(name), None) == "./f%FCr.mp4"
+    parsed(page_of(analysis(name)))
+
+
+def test_the_command_writes_a_page(command: Command, road: FakeRoad, clip: Path) -> None:
+    out = clip.with_name("page.html")
+    result = command(
+        "analyze", clip, "--format", "html", "-o", out, "--segments", "4", "--translate",
+        "--without", "audio", "--without", "vision",
+    )  # fmt: skip
+    assert (result.code, result.out) == (0, "")
+    page = out.read_text("utf-8")
+    assert 'src="./clip.mp4"' in page
+    assert "--translate, --segments 4, --without audio vision" in page
+
+
+def test_a_page_goes_with_one_file(command: Command, road: FakeRoad, clip: Path) -> None:
+    result = command("analyze", clip, clip, "--format", "html")
+    assert result.code == 2 and "one MEDIA" in result.err
+    result = command("analyze", clip, "--embed-video")
+    assert result.code == 2 and "--format html" in result.err
+
+
+def test_the_vendored_files_are_those_named() -> None:
+    folder = VENDOR / "uplot"
+    notice = (folder / "NOTICE").read_text("utf-8")
+    for name, digest in re.findall(r"SHA-256 of (\S+): ([0-9a-f]{64})", notice):
+        text = (folder / name).read_bytes().replace(b"\r\n", b"\n")
+        assert hashlib.sha256(text).hexdigest() == digest
+    assert "MIT" in (folder / "LICENSE").read_text("utf-8")
