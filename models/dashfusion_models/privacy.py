@@ -7,6 +7,8 @@ __all__ = ["SWITCHES", "asked_offline", "silence_telemetry"]
 SWITCHES = {
     "DO_NOT_TRACK": "1",
     "DISABLE_TELEMETRY": "1",
+    # onnxruntime from 1.29 on would report each start to mobile.events.data.microsoft.com.
+    "ORT_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",  # public weights need no account
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from dashfusion_models.privacy import silence_telemetry
 from dashfusion_models.records import SAMPLE_RATE_HZ, Span
 from dashfusion_models.spool import Recording
 
@@ -41,9 +42,10 @@ class VoiceActivity:
     """The detector, loaded once: samples -> the spans in which somebody speaks."""
 
     def __init__(self) -> None:
+        silence_telemetry()  # its builds for Linux and macOS heed a variable alone
         import onnxruntime
 
-        onnxruntime.disable_telemetry_events()  # on by default in its Windows builds
+        onnxruntime.disable_telemetry_events()  # those for Windows a call alone
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = 1
