@@ -174,7 +174,7 @@ def _check(arguments: list[str], done: Result, folder: Path, asked: list[Any]) -
     written = [
         folder / arguments[i + 1]
         for i, word in enumerate(arguments)
-        if word in ("--output", "--overlay", "--predictions")
+        if word in ("-o", "--output", "--overlay", "--predictions")
     ]
     if arguments[0] == "train":
         assert [folder / task.output for task in asked] == written
