@@ -21,7 +21,7 @@ from dashfusion_cli.render.overlay_look import face_at
 from dashfusion_models.analysis import Analysis
 from dashfusion_models.errors import ConfigError, MediaError
 from dashfusion_models.media import FrameReader, moving_pictures, probe, read_sound
-from dashfusion_models.records import SAMPLE_RATE_HZ, FaceChoice, Word
+from dashfusion_models.records import SAMPLE_RATE_HZ, FaceChoice, Progress, Word
 
 from .conftest import FakeRoad, Result, analysis, segment
 from .planted_video import BLUE, GREEN, GREY, RATE_HZ, RED, Shot, noise, plain, write_video
@@ -229,6 +229,16 @@ def test_nothing_is_left_where_writing_fails(
     assert (folder / "kept.mp4").read_bytes() == b"mine"
     with pytest.raises(ConfigError, match="exists already"):
         write_overlay(analysed(short), folder / "kept.mp4")
+
+
+def test_nothing_is_left_where_somebody_interrupts(short: Path, tmp_path: Path) -> None:
+    def interrupt(event: Progress) -> None:
+        if event.stage == "overlay":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_overlay(analysed(short), tmp_path / "out.mp4", report=interrupt)
+    assert [p.name for p in tmp_path.iterdir()] == ["short.mp4"]
 
 
 def test_the_command_writes_it_beside_the_result(

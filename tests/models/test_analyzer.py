@@ -84,6 +84,8 @@ def test_words_voice_and_face_of_the_demo(demo: Analysis) -> None:
         assert segment.present.vision > 0.9
         assert segment.present.audio > 0.7
         assert segment.face is not None
+        assert len(segment.face.path) > 9 * (segment.end_s - segment.start_s) - 2  # ten a second
+        assert [w.text for w in segment.words] == (segment.text or "").split()
         assert all(value is not None for _, value in segment.contributions.items())
     assert 3 <= len(demo.segments) <= 6
     assert demo.warnings == ()

@@ -150,3 +150,14 @@ def test_a_box_is_inside_the_frame() -> None:
     chosen = choose([speaker(0, None, (-0.1, 0.5, 0.3, 0.7))], SPAN, sound_energy=None)
     assert chosen is not None
     assert chosen[1].box == pytest.approx((0.0, 0.5, 0.2, 0.5))
+
+
+def test_the_chosen_face_says_when_it_was_where() -> None:
+    rows = [[(0.1 + 0.02 * i, 0.2, 0.2, 0.3), RIGHT] for i in range(20)]
+    (mover, _) = track(frames(rows))
+    chosen = choose([mover], Span(0.5, 1.0), sound_energy=None)
+    assert chosen is not None
+    path = chosen[1].path
+    assert path[:, 0] == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9])
+    assert path[:, 1] == pytest.approx([0.2, 0.22, 0.24, 0.26, 0.28])
+    assert path[0, 2:] == pytest.approx([0.2, 0.2, 0.3])
