@@ -1,6 +1,10 @@
 """From a media file to a sentiment score per utterance.
 
-`from dashfusion_models import Analyzer`; everything heavy is imported when it is first asked for.
+`Analyzer.load().analyze(path, AnalyzeOptions(...))` returns an `Analysis`. Everything that a caller
+can mend is raised as a `dashfusion_models.errors.DashfusionError`. Many files at once, in processes
+that may die: `dashfusion_models.folder`. Worked examples: models/EXAMPLES.md.
+
+Everything heavy is imported when it is first asked for.
 """
 
 from typing import TYPE_CHECKING, Any

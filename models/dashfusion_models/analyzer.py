@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,10 @@ from dashfusion_models.analysis import (
     DetectedLanguage,
     Devices,
     ModelInfo,
-    Overall,
     Segment,
     label_of,
 )
+from dashfusion_models.analyze_options import AnalyzeOptions
 from dashfusion_models.checkpoint_about import require_features
 from dashfusion_models.closing import Closing
 from dashfusion_models.device import pick_device
@@ -29,8 +29,9 @@ from dashfusion_models.extract import Extracted, Extraction, Request, extract
 from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
 from dashfusion_models.opened import Opened
+from dashfusion_models.overall import overall_of
 from dashfusion_models.reasons import reasons_of
-from dashfusion_models.records import MODALITIES, Modality, Progress, Streams
+from dashfusion_models.records import Progress
 from dashfusion_models.segment import SegmentRule
 from dashfusion_models.speech.transcript_file import read_transcript
 from dashfusion_models.stages import Stages
@@ -47,21 +48,15 @@ __all__ = ["AnalyzeOptions", "Analyzer"]
 SpeechEngine = Literal["auto", "faster-whisper", "openai-whisper"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AnalyzeOptions:
-    """What is wanted of a file: the options of `dashfusion analyze` that change its result."""
-
-    language: str | None = None
-    translate: bool = False
-    transcript: Path | None = None
-    segments: str = "sentence"
-    without: frozenset[Modality] = frozenset()
-    start_s: float = 0.0
-    end_s: float | None = None
-
-
 class Analyzer(Closing):
-    """A loaded checkpoint with the engines that feed it; it may analyse many files."""
+    """A loaded checkpoint with the engines that feed it; it may analyse many files.
+
+    Engines load with the first file that needs them and are kept; the face engine is a process of
+    its own. So use it in a `with`, or call `close`. One file at a time: it is not for several
+    threads. Many files at once are for `dashfusion_models.folder`.
+
+    Source: the network is DashFusion (Wen et al., IEEE TNNLS 36(10), 2025).
+    """
 
     def __init__(
         self,
@@ -70,7 +65,11 @@ class Analyzer(Closing):
         *,
         device: torch.device | None = None,
     ) -> None:
-        """Put the parts together; `load` is the usual way in."""
+        """Put the parts together; `load` is the usual way in.
+
+        The network of `checkpoint` is moved to `device` (None: the CPU); an `Opened` one has its
+        device already.
+        """
         if not isinstance(checkpoint, Opened):
             checkpoint = Opened.ready(checkpoint, device or pick_device("cpu"))
         self._opened = checkpoint
@@ -89,13 +88,17 @@ class Analyzer(Closing):
     ) -> Analyzer:
         """Load a checkpoint by its name or path; the engines load when they are needed.
 
+        `device` is auto, cpu, cuda, cuda:N or mps; auto takes a GPU that works. `asr` is the speech
+        engine (auto: faster-whisper where it is installed) and `asr_model` its Whisper model, by
+        name or folder. With `offline` nothing is downloaded.
+
         `in_background`: come back while the network is still being loaded. A file that cannot be
         a checkpoint is refused at once all the same; damage further inside while files are heard.
 
         Raises:
             CheckpointError: no checkpoint, or one made for other features.
             DeviceError: the device is not there.
-            WeightsError: weights are missing.
+            WeightsError: no weights of that name, or they are missing, unfinished or altered.
         """
         path = locate_checkpoint(checkpoint, offline=offline)
         opened = Opened.of(path, device)
@@ -114,12 +117,19 @@ class Analyzer(Closing):
         *,
         report: Callable[[Progress], None] = lambda progress: None,
     ) -> Analysis:
-        """Analyse one file.
+        """Analyse one file: a video, sound alone, or an image.
+
+        `report` hears how far each stage is, also from other threads. Times of the result are
+        seconds from the start of the file, scores lie in the checkpoint's `label_range`.
 
         Raises:
             MediaError: the file cannot be read; NothingToScore: it has neither speech nor a face.
+            ConfigError: `segments` or `language` of the options is unknown.
+            DataError: their transcript cannot be read.
             SpeechError: the speech engine failed.
-            WeightsError: weights are missing.
+            WeightsError: weights of an engine are missing.
+            CheckpointError: loaded in the background, the checkpoint turned out to be damaged.
+            DiskError: there is no room for temporary files, which long files need.
         """
         started = time.perf_counter()
         options = options or AnalyzeOptions()
@@ -144,22 +154,26 @@ class Analyzer(Closing):
     def analyze_many(
         self, paths: Iterable[str | Path], options: AnalyzeOptions | None = None
     ) -> Iterator[Analysis]:
-        """Analyse several files, one after the other; yield each as it is finished."""
+        """Analyse several files, one after the other; yield each as it is finished.
+
+        Raises:
+            As `analyze`. The first file that fails ends it; to go on, call `analyze` for each.
+        """
         for path in paths:
             yield self.analyze(path, options)
 
     def close(self) -> None:
-        """Stop the face process."""
+        """Stop the face process; a later `analyze` starts it again."""
         self._engines.close()
 
     def _request(self, options: AnalyzeOptions) -> Request:
         return Request(
-            language=options.language,
+            language=None if options.language == "auto" else options.language,
             translate=options.translate,
             readable=frozenset(self._opened.facts.languages),
-            transcript=read_transcript(options.transcript) if options.transcript else None,
+            transcript=read_transcript(Path(options.transcript)) if options.transcript else None,
             rule=SegmentRule.parse(options.segments),
-            modalities=frozenset(self._opened.facts.modalities) - options.without,
+            modalities=frozenset(self._opened.facts.modalities).difference(options.without),
             start_s=options.start_s,
             end_s=options.end_s,
         )
@@ -256,7 +270,7 @@ class Analyzer(Closing):
             ),
             asr=asr,
             language=DetectedLanguage(language.code, language.probability) if language else None,
-            overall=_overall(segments, checkpoint),
+            overall=overall_of(segments, checkpoint),
             segments=segments,
             warnings=tuple(warnings),
             timing_s=timing,
@@ -274,23 +288,3 @@ def _without_words(extracted: Iterable[Extracted]) -> Iterator[Extracted]:
     """Keep the words for the reader, but not for a network that cannot read them."""
     wordless = (replace(e, features=replace(e.features, text=None)) for e in extracted)
     return (e for e in wordless if any(there for _, there in e.features.present.items()))
-
-
-def _overall(segments: Sequence[Segment], checkpoint: Checkpoint) -> Overall:
-    """The mean of the segments weighted by duration (an image's one segment has none)."""
-    weights = [max(s.end_s - s.start_s, 1e-6) for s in segments]
-
-    def mean(values: Sequence[float | None]) -> float | None:
-        known = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None]
-        return sum(v * w for v, w in known) / sum(w for _, w in known) if known else None
-
-    value = mean([s.score for s in segments]) or 0.0
-    calibration = checkpoint.calibration
-    return Overall(
-        score=value,
-        label=label_of(value, checkpoint.label_range),
-        interval=calibration.overall_interval(value, len(segments)) if calibration else None,
-        contributions=Streams(
-            **{m: mean([s.contributions[m] for s in segments]) for m in MODALITIES}
-        ),
-    )

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dashfusion_models.analysis import Segment
-from dashfusion_models.analyzer import Analyzer, _overall
+from dashfusion_models.analyzer import Analyzer
 from dashfusion_models.calibration import (
     COMBINATIONS,
     Calibration,
@@ -27,6 +27,7 @@ from dashfusion_models.checkpoint import Checkpoint, holds_half, load_checkpoint
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import CheckpointError, ConfigError
 from dashfusion_models.extract import Extracted
+from dashfusion_models.overall import overall_of
 from dashfusion_models.reasons import reasons_of
 from dashfusion_models.records import MODALITIES, Features, Streams, Utterance
 from dashfusion_models.score import score
@@ -303,9 +304,9 @@ def _segment(seconds: float, value: float) -> Segment:
 def test_the_whole_file_has_an_interval_where_it_has_two_segments() -> None:
     checkpoint = dataclasses.replace(planted(), calibration=calibration())
     one, two = _segment(1.0, 0.0), _segment(3.0, 1.0)
-    assert _overall([one, two], checkpoint).interval == pytest.approx((0.75 - 1.1, 0.75 + 1.1))
-    assert _overall([one], checkpoint).interval is None
-    assert _overall([one, two], planted()).interval is None
+    assert overall_of([one, two], checkpoint).interval == pytest.approx((0.75 - 1.1, 0.75 + 1.1))
+    assert overall_of([one], checkpoint).interval is None
+    assert overall_of([one, two], planted()).interval is None
 
 
 def test_the_analyzer_shows_the_interval_and_heeds_the_thresholds() -> None:

@@ -88,7 +88,7 @@ def test_a_row_that_makes_no_sense_is_named(
 
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="stands twice"):
+    with pytest.raises(DataError, match="line 3: has the id 'a' or the content of line 2"):
         read_manifest(manifest(tmp_path, row(), row()))
     with pytest.raises(DataError, match="no column 'split'"):
         read_manifest(manifest(tmp_path, {"file": "x", "label": "1"}))

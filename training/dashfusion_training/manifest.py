@@ -76,11 +76,12 @@ def read_manifest(
         _row(values, f"{path}: line {number}", root, official=official, text_only=text_only)
         for number, values in enumerate(table, start=2)
     ]
-    seen: set[str] = set()
-    for row in rows:
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):
         if row.id in seen:
-            raise DataError(f"{path}: id {row.id!r} stands twice; make ids unique")
-        seen.add(row.id)
+            fact = f"line {number}: has the id {row.id!r} or the content of line {seen[row.id]}"
+            raise DataError(f"{path}: {fact}; give each row an id of its own")
+        seen[row.id] = number
     return rows
 
 
