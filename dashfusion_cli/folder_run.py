@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +23,17 @@ __all__ = ["plan_folder", "run_folder"]
 _TABLES = ("summary.csv", "segments.csv")
 
 
-def run_folder(batch: Batch, plan: Plan, engine: Engine, folder: Path, session: Session) -> None:
+def run_folder(
+    batch: Batch,
+    plan: Plan,
+    engine: Engine,
+    folder: Path,
+    session: Session,
+    also_write: Callable[[], None] = lambda: None,
+) -> None:
     """Do what is planned and write the tables, also where somebody interrupts it.
+
+    `also_write` writes what else is made of the records, after the tables.
 
     Raises:
         KeyboardInterrupt: somebody did, and files are left.
@@ -40,8 +49,10 @@ def run_folder(batch: Batch, plan: Plan, engine: Engine, folder: Path, session: 
         raise  # the tables would meet the same fault
     except BaseException:
         _write_tables(batch, folder)
+        also_write()
         raise
     _write_tables(batch, folder)
+    also_write()
     if stop.asked and (left := batch.counts()[2]):
         say_note(f"{folder}: {left} files are left; run again to go on", session)
         raise KeyboardInterrupt

@@ -1,6 +1,6 @@
 """`dashfusion batch`: from a folder of media files to a folder of results."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
 
 if TYPE_CHECKING:
-    from dashfusion_models.folder import AnalyzeTask, Engine, Recipe, TimeLimit, Wanted
+    from dashfusion_models.folder import AnalyzeTask, Batch, Engine, Recipe, TimeLimit, Wanted
 
 __all__ = ["register"]
 
@@ -59,6 +59,9 @@ _RayAddress = Annotated[
 _RetryFailed = Annotated[
     bool, setting("--retry-failed", help="Try files again that failed by themselves.")
 ]
+_Html = Annotated[
+    bool, setting("--html", help="Also write index.html, and a page for each file (reports/).")
+]
 _Force = Annotated[
     bool, setting("--force", help="Replace results of another model or of other options.")
 ]
@@ -69,6 +72,7 @@ def register(app: typer.Typer) -> None:
     epilog = opt.example(
         "dashfusion batch clips --output results",
         'dashfusion batch clips --recursive --include "*.mp4" --limit 10 --output results',
+        "dashfusion batch clips --output results --html",
         "dashfusion batch clips --output results --retry-failed",
         "dashfusion batch clips --output results --engine ray --ray-address head:6379",
     )
@@ -86,6 +90,7 @@ def batch(
     engine: _Where = _Engine.local,
     ray_address: _RayAddress = None,
     retry_failed: _RetryFailed = False,
+    html: _Html = False,
     force: _Force = False,
     checkpoint: opt.Checkpoint = "dashfusion-mini",
     language: opt.Language = "auto",
@@ -111,10 +116,35 @@ def batch(
     session, asked = session_of(context), context.params
     with Surveyor() as survey, Batch(output, _recipe(asked), survey=survey, force=force) as results:
         plan = plan_folder(results, _wanted(asked), session)
-        run_folder(results, plan, _engine(asked, session, plan.to_do), output, session)
+        engine_now = _engine(asked, session, plan.to_do)
+        run_folder(results, plan, engine_now, output, session, _pages(results, context))
         done, failed, _ = results.counts()
     typer.echo(f"{output}: {done} analysed, {failed} failed")
     raise typer.Exit(SOME_FAILED if failed else 0)
+
+
+def _pages(results: "Batch", context: typer.Context) -> Callable[[], None]:
+    """Return what writes the pages, where they are wanted."""
+    asked = context.params
+    if not asked["html"]:
+        return lambda: None
+    from dashfusion_cli.folder_pages import write_pages
+    from dashfusion_cli.html_run import settings_of
+    from dashfusion_cli.progress import FILES, show_progress
+    from dashfusion_models.records import Progress
+
+    def write() -> None:
+        total = sum(results.counts()[:2])
+        with show_progress(session_of(context)) as board:
+            write_pages(
+                results.records(),
+                asked["output"],
+                asked["folder"],
+                settings_of(context),
+                report=lambda done: board(Progress("pages", done, max(done, total), FILES)),
+            )
+
+    return write
 
 
 def _wanted(asked: Mapping[str, Any]) -> "Wanted":

@@ -5,7 +5,7 @@ from typing import Any
 
 from dashfusion_cli.render.csv import csv_number, csv_text
 
-__all__ = ["SUMMARY_COLUMNS", "summary_row"]
+__all__ = ["SUMMARY_COLUMNS", "face_share", "summary_row"]
 
 SUMMARY_COLUMNS = (
     "path",
@@ -41,13 +41,13 @@ def summary_row(record: Mapping[str, Any]) -> Sequence[str]:
         csv_number(low),
         csv_number(high),
         str(len(segments)),
-        csv_number(_face_share(segments)),
+        csv_number(face_share(segments)),
         csv_text("; ".join(record["warnings"])),
         "",
     )
 
 
-def _face_share(segments: Sequence[Mapping[str, Any]]) -> float:
+def face_share(segments: Sequence[Mapping[str, Any]]) -> float:
     """Share of the scored time in which a face was seen (of an image's one moment too)."""
     weights: list[float] = [max(s["end_s"] - s["start_s"], 1e-6) for s in segments]
     shares = [float(s["present"]["vision"]) for s in segments]

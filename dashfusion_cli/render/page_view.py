@@ -180,6 +180,8 @@ def _minus(text: str) -> str:
 
 def _notes(segment: Mapping[str, Any]) -> Iterator[str]:
     for reason in segment["reasons"]:
+        if reason == "no_speech" and segment["text"] is None:
+            continue  # the line itself says so
         yield REASONS.get(reason, reason.replace("_", " "))
     seen = segment["present"]["vision"]
     if 0 < seen < 0.5:

@@ -145,6 +145,23 @@ def test_the_tables(clips: Clips) -> None:
     ]  # fmt: skip
 
 
+def test_pages_are_written_and_written_again_by_a_resumed_run(clips: Clips) -> None:
+    index, reports = clips.results / "index.html", clips.results / "reports"
+    clips.plant(a="ok", b="bad")
+    clips.run()
+    assert not index.exists()
+    code, _, err = clips.run("--html")  # other forms are no other options: nothing is done again
+    assert code == 3 and clips.done() == Counter("ab"), err
+    assert [p.name for p in reports.iterdir()] == ["a.mp4.html"]
+    assert 'src="../../clips/a.mp4"' in (reports / "a.mp4.html").read_text("utf-8")
+    assert "cannot be read; convert it" in index.read_text("utf-8")
+    clips.plant(c="ok")
+    index.unlink()
+    clips.run("--html")
+    assert sorted(p.name for p in reports.iterdir()) == ["a.mp4.html", "c.mp4.html"]
+    assert '"path":"c.mp4"' in index.read_text("utf-8")
+
+
 def test_killed_at_random_moments_every_file_is_done_exactly_once(clips: Clips) -> None:
     draw = random.Random(0)
     clips.plant(**{f"f{n:02}": "slow 0.05" for n in range(99)})

@@ -54,7 +54,7 @@ const Charts = (() => {
     return {
       width: 300,
       height,
-      padding: [6, 8, 2, 0],
+      padding: [6, 20, 2, 0],
       legend: { show: false },
       cursor: {
         y: false,
@@ -95,7 +95,7 @@ const Charts = (() => {
         { ...none, label: "upper" },
         { ...none, label: "lower" },
         { label: "link", stroke: () => colors.link, width: 1, spanGaps: true, points: { show: false } },
-        { label: "score", stroke: bySign, width: 4, cap: "round", points: { show: false } },
+        { label: "score", stroke: bySign, width: segments.length > 60 ? 3 : 4, cap: "butt", points: { show: false } },
       ],
       bands: [{ series: [1, 2], fill: () => colors.band }],
       hooks: { drawAxes: [(plot) => zeroLine(plot)] },

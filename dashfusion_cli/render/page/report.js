@@ -31,7 +31,7 @@
     readout.replaceChildren();
     const bold = document.createElement("b");
     bold.textContent = Steps.clock(seconds);
-    readout.append(bold, " ");
+    readout.append(bold, " · ");
     if (i < 0) return readout.append("nothing scored here");
     const { score, label, interval, contributions } = segments[i];
     const number = (value) => Steps.signed(value, model.label_range);

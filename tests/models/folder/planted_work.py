@@ -91,7 +91,20 @@ def record(path: Path, *, padding: int = 0, score: float = 0.5) -> dict[str, Any
     }
     return {
         "schema": "dashfusion/analysis/1",
-        "media": {"path": str(path), "sha256": sha256_of(path), "duration_s": 2.0},
+        "tool": {"version": "0"},
+        "media": {
+            "path": str(path),
+            "sha256": sha256_of(path),
+            "duration_s": 2.0,
+            "has_audio": True,
+            "has_video": True,
+            "width": 2,
+            "height": 2,
+            "fps": 10.0,
+        },
+        "model": {"name": "planted", "sha256": "0", "label_range": [-3.0, 3.0], "license": "none"},
+        "device": {"score": "cpu", "transcribe": None, "vision": None},
+        "asr": None,
         "language": {"code": "en", "probability": 1.0},
         "overall": {
             "score": score,
