@@ -95,8 +95,10 @@ class Span:
 class MediaInfo:
     """What a file says of itself, measured where it says nothing.
 
-    `width`, `height` are those that a player shows (rotation applied); they and `fps` are None
-    without pictures. An image has `is_image` and a duration of 0.
+    `path` is as it was given, `sha256` that of its content in hex digits, `duration_s` in seconds.
+    `has_audio` and `has_video` tell which streams there are. `width`, `height` are those that a
+    player shows, in pixels (rotation applied), `fps` pictures a second; all three are None without
+    pictures. An image has `is_image` and a duration of 0.
     """
 
     path: Path
@@ -200,8 +202,10 @@ class FrameFaces:
 class FaceChoice:
     """The face that stands for an utterance, and why it was taken.
 
-    `box` is its median box; `path` says when it was where: seconds, x, y, width, height. JSON is
-    without the path.
+    `track` numbers the faces that were followed through the file, from 0. `chosen_by` is "lips"
+    where its mouth moved with the sound, "size" where it is the largest and longest seen. `box` is
+    its median box: x, y, width, height as shares of the frame; `path` says when it was where:
+    seconds and the same four. JSON is without the path.
     """
 
     track: int

@@ -20,10 +20,24 @@ from dashfusion_models.analysis import (
 )
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import ConfigError, DataError
+from dashfusion_models.folder import (
+    AnalyzeTask,
+    Job,
+    LocalEngine,
+    Outcome,
+    Plan,
+    Recipe,
+    Wanted,
+)
+from dashfusion_models.records import FaceChoice, MediaInfo
 from tests.training.tiny import write_tiny_encoder
 from tests.training.untrained import untrained
 
-RECORDS = (Analysis, AnalyzeOptions, Asr, DetectedLanguage, Devices, ModelInfo, Overall, Segment)
+RECORDS = (
+    *(Analysis, AnalyzeOptions, Asr, DetectedLanguage, Devices, ModelInfo, Overall, Segment),
+    *(FaceChoice, MediaInfo),
+    *(AnalyzeTask, Job, LocalEngine, Outcome, Plan, Recipe, Wanted),
+)
 
 
 @pytest.mark.parametrize("record", RECORDS)

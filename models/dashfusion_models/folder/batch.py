@@ -30,7 +30,12 @@ __all__ = ["Batch", "Plan", "Wanted"]
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which files of a folder are to be done."""
+    """Which files of a folder are to be done.
+
+    `folder` is looked through, the folders in it too with `recursive`. `include` has patterns of
+    names, as "*.mp4"; without any, what ends like a media file is taken. `limit`: only the first so
+    many, by name. `retry_failed`: those that failed by themselves too.
+    """
 
     folder: Path
     recursive: bool = False
@@ -41,7 +46,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run has before it; `media_s` of the files to do is a guess where not all were seen."""
+    """What a run has before it.
+
+    `files` there are, `to_do` of them in this run. Those have `media_s` seconds of media, which
+    `is_guess` where not all were looked at.
+    """
 
     files: int
     to_do: int

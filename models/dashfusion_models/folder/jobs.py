@@ -67,10 +67,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The line of `results.jsonl` for one file; `kind` is that of a failure, None of an analysis.
+    """What came of the file that records call `path`.
 
-    `seconds` is how long the work took; `message` says what went wrong. `sha256` is the content's,
-    None where it could not be read.
+    `line` is its line of `results.jsonl`, in JSON. `kind` is that of a failure, None of an
+    analysis, and `message` says what went wrong; `warnings` are those of an analysis. `sha256` is
+    the content's, None where it could not be read. `seconds` is how long the work took.
     """
 
     path: str

@@ -16,7 +16,11 @@ __all__ = ["LocalEngine"]
 
 @dataclass
 class LocalEngine:
-    """`workers` processes, each with its share of the cores; `loud` shows what they print."""
+    """`workers` processes, each with its share of the cores and with `task` loaded once.
+
+    A file may take as long as `limit` says. `environment` has variables for the processes; `loud`
+    shows what they print.
+    """
 
     task: Task
     workers: int

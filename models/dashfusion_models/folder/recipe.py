@@ -23,7 +23,11 @@ SCHEMA = "dashfusion/batch/1"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The model by name and SHA-256, and the options that change results, as JSON values."""
+    """What results depend on beside the files.
+
+    `model_name` and `model_sha256` are the checkpoint's; `options` are all that change results, as
+    JSON values.
+    """
 
     model_name: str
     model_sha256: str

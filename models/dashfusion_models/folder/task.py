@@ -13,7 +13,7 @@ __all__ = ["AnalyzeTask"]
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyzeTask:
-    """What `Analyzer.load` and `AnalyzeOptions` are called with, to be called in a worker."""
+    """What is called in a worker: `load` goes to `Analyzer.load`, `options` to `AnalyzeOptions`."""
 
     load: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
