@@ -70,8 +70,10 @@ def render_html(
     """
     scale = tuple(record["model"]["label_range"])
     sentences = tuple(sentences_of(record, words))
-    overall = record["overall"]
     kind = _kind(record)
+    overall = record["overall"]
+    if kind == "image":  # its one segment is the whole
+        overall = {**overall, "interval": record["segments"][0]["interval"]}
     return fill_page(
         "report.html.j2",
         styles=_STYLES,

@@ -126,8 +126,10 @@ def level_of(score: float, scale: tuple[float, float]) -> int:
 
 def moments_of(sentences: Sequence[Sentence], record: Record) -> dict[str, list[Sentence]]:
     """Return the strongest sentences on each side, the strongest first."""
-    scores = [segment["score"] for segment in record["segments"]]
-    order = sorted(range(len(scores)), key=lambda i: scores[i])
+    scale = _scale(record)  # what is written as zero is on neither side
+    scores = [float(signed(segment["score"], scale)) for segment in record["segments"]]
+    exact = [segment["score"] for segment in record["segments"]]
+    order = sorted(range(len(scores)), key=lambda i: exact[i])
     lowest = [sentences[i] for i in order if scores[i] < 0][:_MOMENTS]
     highest = [sentences[i] for i in reversed(order) if scores[i] > 0][:_MOMENTS]
     return {"positive": highest, "negative": lowest}

@@ -16,6 +16,7 @@ import dashfusion_cli
 from dashfusion_cli.render.html import link_to, render_html
 from dashfusion_cli.render.page_view import level_of
 from dashfusion_models.analysis import ModelInfo
+from dashfusion_models.records import MediaInfo
 
 from .conftest import FakeRoad, Result, analysis, segment
 from .planted_page import HARD_TEXTS, hard_analysis, long_analysis
@@ -179,3 +180,19 @@ def test_the_vendored_files_are_those_named() -> None:
         text = (folder / name).read_bytes().replace(b"\r\n", b"\n")
         assert hashlib.sha256(text).hexdigest() == digest
     assert "MIT" in (folder / "LICENSE").read_text("utf-8")
+
+
+def test_a_picture_has_no_curve_and_no_transcript() -> None:
+    seen = segment(None, 0.8, start_s=0.0, end_s=0.0, interval=(-0.2, 1.9), reasons=("no_speech",))
+    media = MediaInfo(Path("a.jpg"), "0" * 64, 0.0, False, True, True, 64, 48, None)
+    found = replace(analysis("a.jpg", seen), media=media, asr=None, language=None)
+    page = page_of(found)
+    body = page.split("<script")[0]
+    parsed(page)
+    assert '<img id="picture"' in body and "80 % interval −0.2 to +1.9" in body  # noqa: RUF001
+    assert not re.search(r"Transcript|Strongest|id=.curve", body)
+
+
+def test_what_is_written_as_zero_is_no_strong_moment() -> None:
+    found = analysis("a.mp4", segment("so", -0.04), segment("bad", -0.06))
+    assert re.findall(r'class="moment" data-sentence="(\d)"', page_of(found)) == ["1"]
