@@ -18,7 +18,7 @@ from dashfusion_cli.session import Session
 from dashfusion_models.folder import Batch, Engine, Outcome, Pace, Plan, Stop, Wanted
 from dashfusion_models.records import Progress
 
-__all__ = ["plan_folder", "run_folder"]
+__all__ = ["interruptible", "plan_folder", "run_folder"]
 
 _TABLES = ("summary.csv", "segments.csv")
 
@@ -43,7 +43,7 @@ def run_folder(
     try:
         if plan.to_do:
             say_note(_announcement(plan, batch.pace(engine.workers)), session)
-            with _interruptible(stop, session), show_progress(session) as board:
+            with interruptible(stop, session), show_progress(session) as board:
                 _work(batch, plan, engine, stop, board, session)
     except Exception:
         raise  # the tables would meet the same fault
@@ -142,7 +142,7 @@ class _FolderCourse:
 
 
 @contextlib.contextmanager
-def _interruptible(stop: Stop, session: Session) -> Iterator[None]:
+def interruptible(stop: Stop, session: Session) -> Iterator[None]:
     """Let the first Ctrl-C stop after what is under way; the second is an interruption."""
 
     def interrupt(*_: object) -> None:

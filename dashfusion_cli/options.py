@@ -35,6 +35,7 @@ __all__ = [
     "Translate",
     "Verbose",
     "Without",
+    "Workers",
     "example",
 ]
 
@@ -105,6 +106,10 @@ Config = Annotated[
 ]
 Quiet = Annotated[
     bool, setting("--quiet", "-q", callback=_set_quiet, help="No progress, no warnings.")
+]
+Workers = Annotated[
+    int | None,
+    setting("--workers", min=1, help="Files at a time; without it what cores and memory carry."),
 ]
 Verbose = Annotated[
     bool,

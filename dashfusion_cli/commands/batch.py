@@ -43,10 +43,6 @@ _Include = Annotated[
     ),
 ]
 _Limit = Annotated[int | None, setting("--limit", min=1, help="Only the first so many files.")]
-_Workers = Annotated[
-    int | None,
-    setting("--workers", min=1, help="Files at a time; without it what cores and memory carry."),
-]
 _Where = Annotated[_Engine, setting("--engine", help="Where the work is done.")]
 _RayAddress = Annotated[
     str | None,
@@ -86,7 +82,7 @@ def batch(
     recursive: _Recursive = False,
     include: _Include = None,
     limit: _Limit = None,
-    workers: _Workers = None,
+    workers: opt.Workers = None,
     engine: _Where = _Engine.local,
     ray_address: _RayAddress = None,
     retry_failed: _RetryFailed = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dashfusion_cli import options as opt
-from dashfusion_cli.messages import say_warning
+from dashfusion_cli.messages import say_note, say_warning
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import session_of
 from dashfusion_cli.settings import setting
@@ -41,6 +41,7 @@ def extract(
     output: _Output,
     media_root: opt.MediaRoot = None,
     text_only: _TextOnly = False,
+    workers: opt.Workers = None,
     asr: opt.Asr = opt.Engine.auto,
     asr_model: opt.AsrModel = "base",
     device: opt.Device = "auto",
@@ -50,25 +51,38 @@ def extract(
     verbose: opt.Verbose = False,
 ) -> None:
     """Extract words, voice and face of every clip; run again, it goes on where it stopped."""
+    from dashfusion_cli.folder_run import interruptible
     from dashfusion_models.device import pick_device
-    from dashfusion_models.engines import Engines
-    from dashfusion_training.sources import extract_to
+    from dashfusion_models.folder import LocalEngine, Stop, TimeLimit, worker_count
+    from dashfusion_models.weights import fetch_speech_weights
+    from dashfusion_training.extraction import ExtractTask, extract_with
+    from dashfusion_training.manifest import read_manifest
 
-    session = session_of(context)
-    engines = Engines(
-        asr=asr.value, asr_model=asr_model, device=str(pick_device(device)), offline=offline
-    )
-    try:
+    session, stop = session_of(context), Stop()
+    rows = read_manifest(manifest, media_root=media_root, text_only=text_only)
+    where = str(pick_device(device))
+    files = sum(row.file is not None for row in rows)
+    if not offline and any(row.file and row.modalities != {"vision"} for row in rows):
         with show_progress(session) as board:
-            store = extract_to(
-                manifest,
-                output,
-                media_root=media_root,
-                engines=engines,
-                report=board,
-                warn=lambda text: say_warning(text, session),
-                text_only=text_only,
-            )
-    finally:
-        engines.close()
+            fetch_speech_weights(asr.value, asr_model, board)
+    most = min(files, workers or worker_count(asr_model, device=where))
+
+    def engine(task: ExtractTask) -> LocalEngine:
+        limit = TimeLimit.for_model(asr_model)
+        return LocalEngine(task, max(1, most), limit=limit, loud=verbose)
+
+    with interruptible(stop, session), show_progress(session) as board:
+        store, warnings = extract_with(
+            engine,
+            rows,
+            output,
+            stop=stop,
+            report=board,
+            engines={"asr": asr.value, "asr_model": asr_model, "device": where, "offline": offline},
+        )
+    for warning in warnings:
+        say_warning(f"{manifest}: {warning}", session)
+    if stop.asked and len(store) + len(warnings) < len(rows):
+        say_note(f"{output}: not all samples are done; run again to go on", session)
+        raise KeyboardInterrupt
     typer.echo(f"{output}: {len(store)} samples")

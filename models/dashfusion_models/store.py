@@ -88,6 +88,11 @@ class StoreWriter:
         self._next = max(numbers, default=-1) + 1
         self.done = {row.id for row in Store(folder).rows}
 
+    @property
+    def pending(self) -> int:
+        """How many samples are not on disk yet."""
+        return len(self._pending)
+
     def add(self, row: Row, features: Features) -> None:
         """Append one sample; it is on disk once its shard is full, or at the end."""
         self._pending.append((row, features))

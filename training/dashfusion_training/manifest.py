@@ -31,7 +31,7 @@ from dashfusion_models.store import Row, Store, StoreWriter
 from dashfusion_training.benchmarks import SPLITS
 from dashfusion_training.files import read_table
 
-__all__ = ["ManifestRow", "extract_manifest", "read_manifest"]
+__all__ = ["ManifestRow", "extract_manifest", "extract_row", "read_manifest", "text_alone"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def extract_manifest(
         for number, row in enumerate(rows):
             if row.id not in store.done:
                 try:
-                    stored, features, notes = _extract_row(row, engines)
+                    stored, features, notes = extract_row(row, engines)
                 except MediaError as error:
                     warnings.append(f"left out: {error}")
                 else:
@@ -110,11 +110,20 @@ def extract_manifest(
     return Store(output), warnings
 
 
-def _extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features, tuple[str, ...]]:
-    """What a row gives for the store, and the warnings on the way."""
+def text_alone(row: ManifestRow) -> tuple[Row, Features]:
+    """What a row without media gives for the store."""
+    features = Features(text=row.text, audio=None, vision=None)
+    return _stored(row, features), features
+
+
+def extract_row(row: ManifestRow, engines: Engines) -> tuple[Row, Features, tuple[str, ...]]:
+    """What a row gives for the store, and the warnings on the way.
+
+    Raises:
+        MediaError: its file cannot be read, or nothing that is wanted is found in it.
+    """
     if row.file is None:
-        text_alone = Features(text=row.text, audio=None, vision=None)
-        return _stored(row, text_alone), text_alone, ()
+        return (*text_alone(row), ())
     request = Request(
         transcript=_given(row.text),
         whole=True,
