@@ -16,10 +16,11 @@ import dashfusion_cli
 from dashfusion_cli.render.html import link_to, render_html
 from dashfusion_cli.render.page_view import level_of
 from dashfusion_models.analysis import ModelInfo
+from dashfusion_models.media import probe
 from dashfusion_models.records import MediaInfo
 
 from .conftest import FakeRoad, Result, analysis, segment
-from .planted_page import HARD_TEXTS, hard_analysis, long_analysis
+from .planted_page import HARD_TEXTS, hard_analysis, long_analysis, planted_video
 
 Command = Callable[..., Result]
 VENDOR = Path(dashfusion_cli.__file__).parent / "vendor"
@@ -196,3 +197,19 @@ def test_a_picture_has_no_curve_and_no_transcript() -> None:
 def test_what_is_written_as_zero_is_no_strong_moment() -> None:
     found = analysis("a.mp4", segment("so", -0.04), segment("bad", -0.06))
     assert re.findall(r'class="moment" data-sentence="(\d)"', page_of(found)) == ["1"]
+
+
+def test_the_command_puts_a_small_copy_inside(
+    command: Command, road: FakeRoad, tmp_path: Path
+) -> None:
+    video = planted_video(tmp_path / "a.mp4")
+    road.answer = hard_analysis
+    out = tmp_path / "page.html"
+    arguments = ("analyze", video, "--format", "html", "--embed-video", "--start", "2", "-o", out)
+    assert command(*arguments).code == 0
+    (inside,) = [s for s in scripts(out.read_text("utf-8")) if s[0].get("id") == "preview"]
+    assert (inside[0]["data-kind"], float(inside[0]["data-start"])) == ("video/mp4", 2.0)
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(base64.b64decode(inside[1]))
+    assert probe(copy).duration_s == pytest.approx(10.0, abs=0.2)
+    assert 'src="./a.mp4"' not in out.read_text("utf-8")
