@@ -20,6 +20,7 @@ __all__ = ["crossfitted", "fit_caution", "fit_line", "fit_lines", "shown_scores"
 PRIOR = 20  # a line weighs as many utterances that need no straightening
 FOLDS = 5
 CAUTIONS = tuple(k / 20 for k in range(121))  # up to the whole of [-3, 3]
+HARM = 1.005
 JUDGED = {"audio": ["text+audio"], "vision": ["text+vision", "text+audio+vision"]}
 
 Numbers = Float[np.ndarray, " n"]
@@ -58,8 +59,8 @@ def fit_caution(
 ) -> dict[str, float]:
     """How far a voice or a face must move the score of the words before it does (`shown_score`).
 
-    The least at which the squared error is not above that without it: what is heard and seen must
-    at least do no harm. The voice is judged beside words, the face beside words with and without
+    The least at which the squared error is at most HARM times that without it: what is heard and
+    seen must at least do no harm, and half a percent is none on a few hundred utterances. The voice is judged beside words, the face beside words with and without
     it. One that has fewer than `minimum` samples, or does no harm, gets none.
     """
     present = np.array(found.present, np.str_)
@@ -74,7 +75,7 @@ def fit_caution(
         for k in CAUTIONS:
             tried = {**fitted, modality: k * on_six}
             error = _squared_error(shown_scores(some, lines, tried, label_range), some.label)
-            if error <= harmless + 1e-12:
+            if error <= HARM * harmless + 1e-12:
                 break
         if k:
             fitted = tried

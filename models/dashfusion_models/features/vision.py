@@ -39,7 +39,7 @@ from dashfusion_models.records import Face, FeatureSequence, FeatureSpec, Span
 
 __all__ = ["BLENDSHAPES", "POSE", "VISION_SPEC", "FaceFinder", "sequence"]
 
-VISION_SPEC = FeatureSpec(extractor="mediapipe-face", version=2, names=(*BLENDSHAPES, *POSE))
+VISION_SPEC = FeatureSpec(extractor="mediapipe-face", version=3, names=(*BLENDSHAPES, *POSE))
 
 
 class FaceFinder(Closing):
