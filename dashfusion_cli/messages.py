@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -41,6 +42,8 @@ def set_loudness(session: Session) -> None:
         ours = logging.ERROR
     for name in ("dashfusion_models", "dashfusion_training", "dashfusion_cli"):
         logging.getLogger(name).setLevel(ours)
+    if not session.verbose:  # its client warns of each try; the error at the end says it all
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if not sys.warnoptions:  # those are the user's own wish
         warnings.simplefilter("default" if session.verbose else "ignore")
 

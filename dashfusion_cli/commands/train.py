@@ -140,6 +140,7 @@ def train(
     """
     from dashfusion_cli.live import training_view
     from dashfusion_models.device import pick_device
+    from dashfusion_training.datasets import check_labels
     from dashfusion_training.processes import joined, local_rank
     from dashfusion_training.train import Training, train, train_seeds
     from dashfusion_training.writers import writers_of
@@ -157,6 +158,7 @@ def train(
         where = pick_device(f"cuda:{local_rank()}" if several else device)
         writers = writers_of(log_to or ()) if team.leads else ()
         stores = _stores(context.params, str(where), team, session)
+        check_labels(stores, settings)
         fetch_encoder(settings.text_encoder, offline=offline, session=session)
         with training_view(session) as view:
             training = Training(

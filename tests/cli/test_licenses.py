@@ -25,7 +25,7 @@ def test_every_part_is_there_with_its_licence(command: Callable[..., Any]) -> No
     assert found["torch"]["version"] == metadata.version("torch")
     needed = {line.split(">")[0].split("=")[0] for line in metadata.requires("dashfusion") or ()}
     plain = {n for n in needed if n.isidentifier() and ";" not in n}
-    assert plain <= {name.replace("-", "_") for name in found} | set(found)
+    assert plain <= {name.replace("-", "_").lower() for name in found}
     for folder in (f for f in VENDOR.iterdir() if f.is_dir() and (f / "NOTICE").is_file()):
         part = found[f"{folder.name} files"]
         assert part["kind"] == "vendored"

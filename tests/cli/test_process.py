@@ -86,9 +86,24 @@ def test_help_imports_nothing_heavy_and_ends_with_an_example(command: str) -> No
         f"code = run({command.split()!r})\n"
         f"print(sorted(set({HEAVY.split()!r}) & set(sys.modules)), code)"
     )
-    lines = [line.strip() for line in plain(code).stdout.splitlines() if line.strip()]
-    assert lines[-1] == "[] 0"
-    assert lines[-2].startswith("Example: dashfusion ")
+    *page, last = plain(code).stdout.rstrip().splitlines()
+    assert last == "[] 0"
+    title = next(number for number, line in enumerate(page) if line.strip() == "Examples:")
+    examples = " ".join(" ".join(page[title + 1 :]).split()).split("• ")[1:]
+    assert len(examples) >= 2
+    assert all(example.startswith("dashfusion ") for example in examples)
+
+
+def test_a_download_that_fails_is_one_line(tmp_path: Path) -> None:
+    code = (
+        f"import os\nos.environ.update(HF_ENDPOINT='http://127.0.0.1:9', HF_HOME={str(tmp_path)!r},"
+        f" DASHFUSION_CACHE={str(tmp_path)!r})\nfrom dashfusion_cli.app import run\n"
+        "raise SystemExit(run(['weights', 'pull', 'bert-base-uncased']))"
+    )
+    done = plain(code)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_module_runs_and_says_its_version() -> None:

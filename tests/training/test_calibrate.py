@@ -359,7 +359,7 @@ def test_a_line_without_sense_is_refused(
 
 def test_a_csv_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "short.csv").write_text("id,label\na,1\n", "utf-8")
-    for name, fact in (("gone.csv", "cannot be read"), ("short.csv", "no column 'prediction'")):
+    for name, fact in (("gone.csv", "no such file"), ("short.csv", "no column 'prediction'")):
         with pytest.raises(DataError, match=fact):
             read_predictions(tmp_path / name, RANGE)
     with pytest.raises(DataError, match="has no rows"):

@@ -27,6 +27,7 @@ __all__ = [
     "Dataset",
     "Lesson",
     "Sample",
+    "check_labels",
     "contexts",
     "count_batches",
     "epoch_batches",
@@ -71,6 +72,17 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
     if split == "train" and config.teachers:
         return softened(samples, [Path(path) for path in config.teachers], config.teacher_share)
     return samples
+
+
+def check_labels(stores: dict[str, Store], config: TrainConfig) -> None:
+    """Make sure that each label is a score before anything is fetched or trained.
+
+    Raises:
+        DataError: a label outside the range, or a class without a score.
+    """
+    for source, store in stores.items():
+        for row in store.rows:
+            score_of(row, source, config)
 
 
 def score_of(row: Row, source: str, config: TrainConfig) -> float:
