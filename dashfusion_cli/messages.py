@@ -44,6 +44,7 @@ def set_loudness(session: Session) -> None:
         logging.getLogger(name).setLevel(ours)
     if not session.verbose:  # its client warns of each try; the error at the end says it all
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if not sys.warnoptions:  # those are the user's own wish
         warnings.simplefilter("default" if session.verbose else "ignore")
 

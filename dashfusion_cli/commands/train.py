@@ -142,6 +142,7 @@ def train(
     from dashfusion_models.device import pick_device
     from dashfusion_training.datasets import check_labels
     from dashfusion_training.processes import joined, local_rank
+    from dashfusion_training.run import require_free
     from dashfusion_training.train import Training, train, train_seeds
     from dashfusion_training.writers import writers_of
 
@@ -159,6 +160,8 @@ def train(
         writers = writers_of(log_to or ()) if team.leads else ()
         stores = _stores(context.params, str(where), team, session)
         check_labels(stores, settings)
+        if seeds is None:
+            require_free(output, resume=resume)
         fetch_encoder(settings.text_encoder, offline=offline, session=session)
         with training_view(session) as view:
             training = Training(

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from dashfusion_models.calibration import MINIMUM, Line, shown_score
 from dashfusion_training.held_out import BELOW, Predictions
 
-__all__ = ["crossfitted", "fit_caution", "fit_line", "fit_lines", "shown_scores"]
+__all__ = ["HARM", "crossfitted", "fit_caution", "fit_line", "fit_lines", "shown_scores"]
 
 PRIOR = 20  # a line weighs as many utterances that need no straightening
 FOLDS = 5
@@ -60,8 +60,9 @@ def fit_caution(
     """How far a voice or a face must move the score of the words before it does (`shown_score`).
 
     The least at which the squared error is at most HARM times that without it: what is heard and
-    seen must at least do no harm, and half a percent is none on a few hundred utterances. The voice is judged beside words, the face beside words with and without
-    it. One that has fewer than `minimum` samples, or does no harm, gets none.
+    seen must at least do no harm, and half a percent is none on a few hundred utterances. The voice
+    is judged beside words, the face beside words with and without it. One that has fewer than
+    `minimum` samples, or does no harm, gets none.
     """
     present = np.array(found.present, np.str_)
     on_six = (label_range[1] - label_range[0]) / 6.0
