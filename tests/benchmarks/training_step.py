@@ -10,6 +10,7 @@ memory back to the system, as it does unless it is told.
 """
 
 import argparse
+import dataclasses
 import json
 import resource
 import statistics
@@ -20,8 +21,10 @@ import time
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from transformers import BertConfig, BertModel
 
 from dashfusion_models.network import attention, encoder
+from dashfusion_models.network.bert import Bert
 from dashfusion_models.network.sequence import Batch, Sequence
 from dashfusion_models.records import MODALITIES, Streams
 from dashfusion_training.config import read_preset
@@ -53,7 +56,7 @@ class Plain:
     def __init__(self, *, dropout: bool) -> None:
         checkpoint = bert_base(dropout=dropout)
         self.network, self.collate = checkpoint.network.train(), checkpoint.collate
-        self.network.text_encoder.bert.set_attn_implementation("eager")
+        self.network.text_encoder.bert = _eager(self.network.text_encoder.bert)
         self.network.text_encoder.packs = False
         encoder.FEWEST_STEPS = 10**9  # never cut into groups of like length
         attention.F = _PlainAttention()  # type: ignore[assignment]
@@ -106,6 +109,14 @@ class _PlainAttention:
     ) -> Tensor:
         scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
         return torch.softmax(scores.masked_fill(~attn_mask, -1e9), dim=-1) @ v
+
+
+def _eager(bert: Bert) -> BertModel:
+    """The same encoder by transformers, with plain products of matrices for its attention."""
+    config = BertConfig(**dataclasses.asdict(bert.config), attn_implementation="eager")
+    eager = BertModel(config, add_pooling_layer=False).train()
+    eager.load_state_dict(bert.state_dict())
+    return eager
 
 
 class Floor:

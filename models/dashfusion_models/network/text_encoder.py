@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dashfusion_models.errors import ConfigError
+from dashfusion_models.network.bert import Bert, BertShape
 from dashfusion_models.network.lengths import pack
 from dashfusion_models.network.sequence import MAX_WORD_PIECES, Sequence, Tokens
 
@@ -24,27 +25,22 @@ class TextEncoder(nn.Module):
     """
 
     def __init__(self, config: Mapping[str, Any], width: int) -> None:
-        """Build the transformers model that `config` (a config.json) describes.
+        """Build the model that `config` (a config.json) describes.
 
         Raises:
-            ConfigError: the configuration names no model that transformers knows.
+            ConfigError: the configuration names no model that is known here or to transformers.
         """
         super().__init__()
-        from transformers import AutoConfig, AutoModel
-
         self.width = width
-        values = dict(config)
         try:
-            encoder = AutoConfig.for_model(values.pop("model_type", ""), **values)
-            self.bert = AutoModel.from_config(  # type: ignore[no-untyped-call]
-                encoder, add_pooling_layer=False
-            )
+            shape = BertShape.of(config)
+            self.bert = Bert(shape) if shape else _relative(dict(config))
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"text encoder: {error}; give a BERT-like model") from error
         # Of BERT it is known that the positions can be told; its relatives count their own way.
-        self.packs = encoder.model_type == "bert"
+        self.packs = config.get("model_type") == "bert"
         self.project = nn.Sequential(
-            nn.Linear(encoder.hidden_size, width, bias=False),
+            nn.Linear(self.bert.config.hidden_size, width, bias=False),
             nn.GELU(),
             nn.Linear(width, width, bias=False),
             nn.GELU(),
@@ -101,3 +97,13 @@ class TextEncoder(nn.Module):
             for rows in packed.rows
         ]
         return torch.cat(projected)[packed.places[:, :steps]]
+
+
+def _relative(config: dict[str, Any]) -> Any:
+    """Build another encoder than BERT by transformers."""
+    from transformers import AutoConfig, AutoModel
+
+    encoder = AutoConfig.for_model(config.pop("model_type", ""), **config)
+    return AutoModel.from_config(  # type: ignore[no-untyped-call]
+        encoder, add_pooling_layer=False
+    )
