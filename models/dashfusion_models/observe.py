@@ -231,8 +231,7 @@ class Observation:
             return None
         with self.stages.stage("transcribe"):
             with self.stages.waiting("transcribe"):
-                seen = self._media.has_video and "vision" in self._request.modalities
-                recogniser = self._engines.recogniser(beside_faces=seen)
+                recogniser = self._engines.recogniser()
             heard = recogniser.recognise(
                 sound.recording,
                 speech,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["THREAD_VARIABLES", "cores_here", "free_bytes", "threads_beside", "threads_here"]
+__all__ = ["THREAD_VARIABLES", "cores_here", "free_bytes", "threads_here"]
 
 # What torch, OpenMP, the linear algebra under NumPy, and numba read when they are loaded.
 THREAD_VARIABLES = (
@@ -39,17 +39,6 @@ def threads_here() -> int:
     """Threads for one computation: OMP_NUM_THREADS where it is set, else `cores_here`."""
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(asked) if asked.isdigit() and int(asked) > 0 else cores_here()
-
-
-def threads_beside(others: int) -> int:
-    """Threads, at most eight, for a computation that leaves `others` cores alone; >= 1.
-
-    OMP_NUM_THREADS is the user's own wish and is heeded as it is.
-    """
-    threads = threads_here()
-    if not os.environ.get("OMP_NUM_THREADS"):
-        threads -= others
-    return max(1, min(8, threads))
 
 
 def free_bytes() -> int | None:

@@ -82,14 +82,3 @@ def test_no_worker_is_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "cores_here", lambda: 8)
     assert set(thread_environment(3).values()) == {"2"}
     assert set(thread_environment(20).values()) == {"1"}
-
-
-@pytest.mark.parametrize(
-    ("cores", "asked", "threads"), [(1, "", 1), (2, "", 1), (8, "", 7), (64, "", 8), (8, "3", 3)]
-)
-def test_a_core_is_left_to_others_unless_threads_were_asked_for(
-    monkeypatch: pytest.MonkeyPatch, cores: int, asked: str, threads: int
-) -> None:
-    monkeypatch.setattr(resources, "cores_here", lambda: cores)
-    monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert resources.threads_beside(1) == threads
