@@ -40,7 +40,6 @@ def load_recogniser(
     *,
     device: str,
     weights: Callable[[str], Path],
-    threads: int | None = None,
 ) -> Recogniser:
     """Load a speech engine.
 
@@ -49,7 +48,6 @@ def load_recogniser(
         model: a size ("base", "small.en", ...), or the path of a CTranslate2 folder or .pt file.
         device: as torch writes it; an engine that cannot use it runs on the CPU.
         weights: gives the path of "whisper-base" (folder) or "openai-whisper-base" (.pt file).
-        threads: of the CPU; None for the cores that this process may use, at most 8.
 
     Raises:
         SpeechError: the engine is not installed or does not start.
@@ -60,7 +58,7 @@ def load_recogniser(
     if engine == "auto":
         installed = not is_file and importlib.util.find_spec("faster_whisper") is not None
         engine = "faster-whisper" if installed else "openai-whisper"
-    count = threads or min(_MOST_THREADS, threads_here())
+    count = min(_MOST_THREADS, threads_here())
     decoder: Decoder
     if engine == "faster-whisper":
         if is_file:
