@@ -192,7 +192,7 @@ def test_a_face_may_agree_less_often_than_a_voice(planted_store: Store, texts: S
 def test_labels_that_cannot_be_used(planted_store: Store, texts: Store) -> None:
     with pytest.raises(DataError, match="outside"):
         load_dataset({"texts": texts}, "train", TrainConfig(label_range=(-1.0, 1.0)))
-    with pytest.raises(DataError, match="no samples in split 'test'"):
+    with pytest.raises(DataError, match="no samples in split 'test', only in train"):
         load_dataset({"texts": texts}, "test", TrainConfig())
 
 

@@ -68,7 +68,11 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
         if row.split == split
     ]
     if not samples:
-        raise DataError(f"{', '.join(stores)}: no samples in split {split!r}; check the column")
+        there = sorted({row.split for store in stores.values() for row in store.rows})
+        raise DataError(
+            f"{', '.join(stores)}: no samples in split {split!r}, only in {', '.join(there)}; "
+            "ask for another split, or check that column"
+        )
     if split == "train" and config.teachers:
         return softened(samples, [Path(path) for path in config.teachers], config.teacher_share)
     return samples

