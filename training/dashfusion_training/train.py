@@ -22,6 +22,7 @@ from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.loop import Splits, fit
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.report import Trained, environment, write_report
+from dashfusion_training.reproducible import reproducible
 from dashfusion_training.run import Run, require_free
 from dashfusion_training.sources import feature_specs
 from dashfusion_training.watch import UNWATCHED, Watcher
@@ -116,7 +117,7 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
         watch=training.watch,
         log_to=training.log_to,
     )
-    with contextlib.closing(run):
+    with contextlib.closing(run), reproducible(training.device):
         run.log(kind="start", environment=environment(training.device), processes=team.world)
         at = fit(
             replace(checkpoint, training=identity),
