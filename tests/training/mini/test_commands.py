@@ -10,6 +10,7 @@ from dashfusion_training.commands import exit_code
 
 GONE = {
     "crossval": ["--start=no", "--stores=no", "--output=no"],
+    "fresh": ["--checkpoint=no", "--stores=no", "--output=no"],
     "summary": ["no", "--stores=no"],
     "figures": ["--checkpoint=no", "--stores=no"],
     "composed": ["--checkpoint=no", "--texts=no", "--voices=no", "--faces=no"],
