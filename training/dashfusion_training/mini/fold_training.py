@@ -13,13 +13,14 @@ from dashfusion_models.records import MODALITIES
 from dashfusion_models.store import Store
 from dashfusion_training.build import encoder_facts, new_checkpoint
 from dashfusion_training.config import TrainConfig, changed
+from dashfusion_training.datasets import Dataset
 from dashfusion_training.encoded_texts import EncodedTexts
 from dashfusion_training.loop import Splits, fit
 from dashfusion_training.processes import ALONE
 from dashfusion_training.run import Run
 from dashfusion_training.sources import feature_specs
 
-__all__ = ["SharedTexts", "to_the_end", "trained"]
+__all__ = ["SharedTexts", "to_the_end", "trained", "untrained"]
 
 
 class SharedTexts:
@@ -45,6 +46,18 @@ def to_the_end(config: TrainConfig) -> TrainConfig:
     return changed(config, {"first_kept_epoch": config.epochs})
 
 
+def untrained(stores: Mapping[str, Store], samples: Dataset, config: TrainConfig) -> Checkpoint:
+    """A new network for the features of the stores, as `config` says; no text encoder is fetched.
+
+    Raises:
+        WeightsError: the text encoder is missing.
+    """
+    encoder, _ = encoder_facts(config.text_encoder, offline=True)
+    used = [m for m in MODALITIES if m in config.modalities]
+    audio, vision = feature_specs(stores, used)
+    return new_checkpoint(config, encoder, samples, audio=audio, vision=vision)
+
+
 def trained(
     stores: Mapping[str, Store],
     splits: Splits,
@@ -60,10 +73,7 @@ def trained(
         TrainingError: the loss is no longer a number, or the folder cannot be written.
         WeightsError: the text encoder is missing.
     """
-    encoder, _ = encoder_facts(config.text_encoder, offline=True)
-    used = [m for m in MODALITIES if m in config.modalities]
-    audio, vision = feature_specs(stores, used)
-    checkpoint = new_checkpoint(config, encoder, splits.train, audio=audio, vision=vision)
+    checkpoint = untrained(stores, splits.train, config)
     shutil.rmtree(folder, ignore_errors=True)
     run = Run(folder, config, resume=False)
     known = texts.of(checkpoint, config)

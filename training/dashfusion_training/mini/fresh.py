@@ -15,13 +15,11 @@ from pathlib import Path
 
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dashfusion_models.errors import CheckpointError
-from dashfusion_models.records import MODALITIES
 from dashfusion_models.store import Store
-from dashfusion_training.build import encoder_facts, new_checkpoint
 from dashfusion_training.commands import exit_code, preset_with
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import load_dataset
-from dashfusion_training.sources import feature_specs
+from dashfusion_training.mini.fold_training import untrained
 
 __all__ = ["TEXTS", "fresh_above", "main"]
 
@@ -35,11 +33,7 @@ def fresh_above(learned: Checkpoint, config: TrainConfig, stores: dict[str, Stor
         CheckpointError: the text encoder that `config` names has another shape.
         WeightsError: the text encoder that `config` names is missing.
     """
-    encoder, _ = encoder_facts(config.text_encoder, offline=True)
-    used = [m for m in MODALITIES if m in config.modalities]
-    audio, vision = feature_specs(stores, used)
-    samples = load_dataset(stores, "train", config)
-    made = new_checkpoint(config, encoder, samples, audio=audio, vision=vision)
+    made = untrained(stores, load_dataset(stores, "train", config), config)
     try:
         made.network.text_encoder.load_state_dict(learned.network.text_encoder.state_dict())
     except RuntimeError as error:
