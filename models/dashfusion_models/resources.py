@@ -8,9 +8,10 @@ the machine is slowed down there, or killed.
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["THREAD_VARIABLES", "cores_here", "free_bytes", "threads_here"]
+__all__ = ["THREAD_VARIABLES", "cores_here", "free_bytes", "one_blas_thread", "threads_here"]
 
 # What torch, OpenMP, the linear algebra under NumPy, and numba read when they are loaded.
 THREAD_VARIABLES = (
@@ -39,6 +40,15 @@ def threads_here() -> int:
     """Threads for one computation: OMP_NUM_THREADS where it is set, else `cores_here`."""
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(asked) if asked.isdigit() and int(asked) > 0 else cores_here()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """NumPy's products in one thread, in the whole process: their last bits depend on how many."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def free_bytes() -> int | None:

@@ -16,6 +16,7 @@ from dashfusion_models.features.contract import MAX_STEPS, averaged, checked, em
 from dashfusion_models.freed import give_back
 from dashfusion_models.imports import IMPORTING_SCIPY
 from dashfusion_models.records import SAMPLE_RATE_HZ, FeatureSequence, FeatureSpec, Samples, Span
+from dashfusion_models.resources import one_blas_thread
 from dashfusion_models.spool import Recording, Spool
 
 __all__ = [
@@ -106,7 +107,9 @@ class AudioExtractor:
             stop = min(count, start + BLOCK_FRAMES)
             first = start - CONTEXT_FRAMES
             heard = _padded(samples, first, max(stop + CONTEXT_FRAMES, first + LEAST_FRAMES))
-            rows.append(_describe(heard)[CONTEXT_FRAMES : CONTEXT_FRAMES + stop - start])
+            with one_blas_thread():
+                described = _describe(heard)
+            rows.append(described[CONTEXT_FRAMES : CONTEXT_FRAMES + stop - start])
         return rows
 
     def cut(

@@ -1,5 +1,8 @@
 """Voice features against planted tones; real speech where it is at hand."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +248,28 @@ def test_each_real_step_carries_the_state_of_the_utterance() -> None:
         np.testing.assert_array_equal(row, state if observed else np.zeros(STATES))
     with pytest.raises(DataError, match="81 features a step"):
         with_states(steps, state[:1])
+
+
+OWN_BITS = """
+import hashlib
+import numpy as np
+from dashfusion_models.features.audio import AudioExtractor
+noise = 0.1 * np.random.default_rng(0).standard_normal(32_000, np.float32)
+frames = AudioExtractor().frames(noise)
+print(hashlib.sha256(frames[0 : len(frames)].tobytes()).hexdigest())
+"""
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
+    roots = os.pathsep.join(str(Path(__file__).parents[3] / part) for part in (".", "models"))
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", OWN_BITS],
+            env={**os.environ, "PYTHONPATH": roots, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "3")
+    }
+    assert len(found) == 1
