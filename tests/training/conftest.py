@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dashfusion_models.store import Store, StoreWriter
+from dashfusion_training import run as run_module
 from dashfusion_training.config import TrainConfig
 from tests.training.tiny import AUDIO, VISION, planted_sample, write_tiny_encoder
 
@@ -47,3 +48,9 @@ def tiny_config(tiny_encoder: Path) -> TrainConfig:
         first_kept_epoch=1,
         contrastive_weight=0.0,
     )
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has a line for every step."""
+    monkeypatch.setattr(run_module, "LOG_EVERY", 1)

@@ -1,101 +1,30 @@
 """A calibration finds what was planted, and its intervals hold what they say on fresh data."""
 
-import csv
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dashfusion_models.calibration import COMBINATIONS, Calibration, Line, Thresholds, present_in
+from dashfusion_models.calibration import Calibration, Thresholds, present_in
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
 from dashfusion_models.errors import DataError
 from dashfusion_models.score import score
 from dashfusion_models.store import Store
 from dashfusion_training.calibrate import fit_calibration, main
-from dashfusion_training.config import TrainConfig
-from dashfusion_training.conformal import (
-    CONFIDENCES,
-    conformal_half_width,
-    disagreement_above,
-    fit_overall,
-    rise_below,
-    whole_files,
-)
+from dashfusion_training.conformal import fit_overall, whole_files
 from dashfusion_training.coverage import (
     calibrated_scores,
     coverage,
     coverage_of,
     overall_coverage_of,
 )
-from dashfusion_training.datasets import load_dataset
-from dashfusion_training.held_out import (
-    COLUMNS,
-    Predictions,
-    _composed,
-    agreeing_scores,
-    join,
-    predictions_of,
-    read_predictions,
-)
-from dashfusion_training.missing import subset_cases
-from dashfusion_training.predict import predict
-from dashfusion_training.shown import PRIOR, crossfitted, fit_line, fit_lines
+from dashfusion_training.held_out import Predictions, join
+from dashfusion_training.shown import crossfitted
+from tests.training.planted_predictions import ALL_THREE, CPU, RANGE, by_group, planted, write_csv
 from tests.training.untrained import untrained
-
-CPU = torch.device("cpu")
-RANGE = (-3.0, 3.0)
-ALL_THREE = "text+audio+vision"
-
-
-def planted(
-    n: int, seed: int, half: Callable[[float, float], float], **more: object
-) -> Predictions:
-    """Labels even within `half(raw, words)` of the raw score: 0.8 times that holds four in five."""
-    draw = np.random.default_rng(seed)
-    raw = draw.uniform(-1.5, 1.5, n)
-    words = draw.integers(1, 21, n).astype(np.float64)
-    reach = np.array([half(float(r), float(w)) for r, w in zip(raw, words, strict=True)])
-    values = {
-        "id": tuple(f"{seed}-{k}" for k in range(n)),
-        "label": raw + draw.uniform(-1.0, 1.0, n) * reach,
-        "raw": raw,
-        "below": np.full((n, 2), math.nan),
-        "present": (ALL_THREE,) * n,
-        "words": words,
-        "video": ("",) * n,
-        "confidence": np.full(n, math.nan),
-        "duration_s": np.full(n, math.nan),
-        "recognised": np.zeros(n, np.bool_),
-    }
-    return Predictions(**values | more)
-
-
-def by_group(raw: float, words: float) -> float:
-    """Long and weak 0.5, long and strong 0.8, short and weak 1.1, short and strong 1.4."""
-    return (1.1 if words <= 10 else 0.5) + (0.3 if abs(raw) > 0.75 else 0.0)
-
-
-@pytest.mark.parametrize("n", range(1, 80))
-def test_the_conformal_quantile_is_the_exact_one(n: int) -> None:
-    residuals = np.random.default_rng(n).normal(size=n)
-    rank = next(k for k in range(1, n + 2) if 5 * k >= 4 * (n + 1))  # in whole numbers
-    expected = sorted(abs(float(r)) for r in residuals)[rank - 1] if rank <= n else None
-    assert conformal_half_width(residuals, 0.8) == expected
-
-
-def test_a_line_is_least_squares_mixed_with_the_one_that_changes_nothing() -> None:
-    raw = np.linspace(-2, 2, 180)
-    found = fit_line(raw, 0.5 * raw + 0.3)
-    weight = 180 / (180 + PRIOR)
-    assert found.slope == pytest.approx(weight * 0.5 + 1 - weight)
-    assert found.offset == pytest.approx(weight * 0.3)
-    assert fit_line(raw, -raw).slope == pytest.approx(1 - weight)  # 0, not -1
-    assert fit_line(raw[:1], raw[:1]) == Line(n=1)
-    assert fit_line(np.ones(9), np.arange(9.0)) == Line(n=9)
 
 
 def test_half_widths_are_the_quantiles_that_were_planted() -> None:
@@ -174,33 +103,6 @@ def test_recognised_texts_decide_where_there_are_enough() -> None:
     assert fit_calibration(join([given, less]), label_range=RANGE).lines[ALL_THREE].n == 539
 
 
-def test_a_score_is_straightened_by_lines_that_never_saw_its_video() -> None:
-    found = planted(100, 9, by_group, video=("one",) * 100)
-    np.testing.assert_allclose(crossfitted(found, RANGE), found.raw)  # no other video, no line
-    several = dataclasses.replace(found, video=tuple(f"v{k % 20}" for k in range(100)))
-    changed = np.where(np.arange(100) % 20 == 3, -several.label, several.label)
-    before = crossfitted(several, RANGE)
-    after = crossfitted(dataclasses.replace(several, label=changed), RANGE)
-    ours = np.arange(100) % 20 == 3
-    np.testing.assert_array_equal(before[ours], after[ours])
-    assert (before[~ours] != after[~ours]).any()
-
-
-def test_whole_files_by_hand() -> None:
-    found = planted(6, 0, by_group).rows(np.ones(6, np.bool_))
-    found = dataclasses.replace(
-        found,
-        id=("a", "a", "b", "c", "d", "e"),
-        present=("text", ALL_THREE, "vision", "text", "text", "text"),
-        label=np.array([9.0, 1.0, 2.0, 1.0, 3.0, 5.0]),
-        video=("x", "x", "x", "y", "y", ""),
-        duration_s=np.array([1.0, 1.0, 3.0, 2.0, math.nan, 1.0]),
-    )
-    first, second = whole_files(found, np.array([9.0, 0.0, 1.0, 0.0, 2.0, 5.0]))
-    assert (first.score, first.label, first.n_segments) == (0.75, 1.75, 2)  # the fuller "a"
-    assert (second.score, second.label, second.n_segments) == (1.0, 2.0, 2)  # a duration is unknown
-
-
 def videos(seed: int, count: int) -> Predictions:
     """Videos of 2 to 12 utterances that are all wrong by the same, evenly up to 1."""
     draw = np.random.default_rng(seed)
@@ -241,31 +143,6 @@ def test_whole_files_of_given_texts_count_where_few_are_recognised(count: int, n
     assert (same[~found.recognised] != found.raw[~found.recognised]).all()
 
 
-def test_a_threshold_lies_where_the_error_rises() -> None:
-    draw = np.random.default_rng(13)
-    values = draw.uniform(0, 1, 600)
-    rare = np.where(values < 0.2, 1.5, 1.0)
-    assert rise_below(values, rare, CONFIDENCES) == pytest.approx(0.2)
-    late = np.where((values > 0.3) & (values < 0.5), 2.0, 1.0)
-    assert rise_below(values, late, CONFIDENCES) == pytest.approx(0.5)
-    many = draw.uniform(0, 1, 6000)
-    noisy = np.where(many < 0.2, 1.5, 1.0) * draw.normal(size=6000)
-    assert rise_below(many, noisy, CONFIDENCES) == pytest.approx(0.2, abs=0.051)
-    assert rise_below(values, np.ones(600), CONFIDENCES) is None
-    assert rise_below(values, 1 + values, CONFIDENCES) is None
-    known = np.where(np.arange(600) < 39, values, math.nan)
-    assert rise_below(known, rare, CONFIDENCES) is None
-
-
-def test_chance_rarely_raises_a_threshold() -> None:
-    found = 0
-    for seed in range(100):
-        draw = np.random.default_rng(seed)
-        values, residuals = draw.beta(5, 2, 300), draw.normal(size=300)
-        found += rise_below(values, residuals, CONFIDENCES) is not None
-    assert found <= 20
-
-
 def test_reasons_take_their_thresholds_from_the_data() -> None:
     draw = np.random.default_rng(14)
     seconds = draw.uniform(0.2, 4.0, 2000)
@@ -279,22 +156,6 @@ def test_reasons_take_their_thresholds_from_the_data() -> None:
     assert made.thresholds.short_s == Thresholds().short_s  # duration changed nothing
 
 
-def test_agreeing_samples_raise_one_alarm_in_ten_at_most() -> None:
-    draw = np.random.default_rng(15)
-    pulls = draw.normal(0.5, 0.6, (300, 3))
-    threshold = disagreement_above(pulls)
-    assert threshold is not None
-
-    def fires(at: float) -> int:
-        return int(((pulls.max(axis=1) >= at) & (pulls.min(axis=1) <= -at)).sum())
-
-    assert fires(threshold) <= 30 < fires(threshold - 0.02)
-    assert disagreement_above(pulls[:39]) is None
-    assert disagreement_above(np.abs(pulls)) == 0.1  # they never do: the least that is named
-    same = np.tile([0.29, -0.29, 0.0], (50, 1))
-    assert disagreement_above(same) == 0.3
-
-
 def test_the_disagreement_is_that_of_calibrated_scores() -> None:
     agreeing = np.tile([0.0, 0.5, 0.0, -0.5, 0.0], (50, 1))  # pulls: text -0.5, vision +0.5
     raw = np.linspace(-2, 2, 4000)
@@ -306,111 +167,6 @@ def test_the_disagreement_is_that_of_calibrated_scores() -> None:
         agreeing=agreeing,
     )  # fmt: skip
     assert narrow.thresholds.disagreement == pytest.approx(1.51)  # as on [-3, 3]
-
-
-def write_csv(path: Path, *lines: tuple[object, ...]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        table.writerows(lines)
-    return path
-
-
-def test_predictions_of_a_csv(tmp_path: Path) -> None:
-    path = write_csv(
-        tmp_path / "folds.csv",
-        ("a", 1.5, 3.25, "vision,text", 4, "v1", 0.75, 2.5),
-        ("a", 1.5, 1.0, "audio+vision", "", "v1", 0.75, ""),
-        ("b", -3, 0, "text", 2, "", "", ""),
-    )
-    found = read_predictions(path, RANGE)
-    assert found.id == ("folds/a", "folds/a", "folds/b")
-    assert found.present == ("text+vision", "audio+vision", "text")
-    assert found.video == ("folds/v1", "folds/v1", "")
-    assert found.n_words() == [4, None, 2]
-    nan = math.nan
-    np.testing.assert_array_equal(found.raw, [3.25, 1.0, 0.0])
-    np.testing.assert_array_equal(found.label, [1.5, 1.5, -3.0])
-    np.testing.assert_array_equal(found.confidence, [0.75, nan, nan])
-    np.testing.assert_array_equal(found.duration_s, [2.5, nan, nan])
-    np.testing.assert_array_equal(found.recognised, [True, False, False])
-    np.testing.assert_array_equal(found.fullest(), [True, False, True])
-
-
-@pytest.mark.parametrize(
-    ("line", "fact"),
-    [
-        (("a", 4, 0, "text", 2, "", "", ""), "label is '4'; give a number in"),
-        (("a", 1, "nan", "text", 2, "", "", ""), "prediction is 'nan'"),
-        (("a", 1, 0, "text", "", "", "", ""), "words is ''"),
-        (("a", 1, 0, "smell", 2, "", "", ""), "modalities are 'smell'"),
-        (("a", 1, 0, "text,smell", 2, "", "", ""), "modalities are"),
-        (("a", 1, 0, "", 2, "", "", ""), "modalities are ''"),
-        (("a", 1, 0, "text", 2, "", 1.5, ""), "confidence is '1.5'"),
-        (("a", 1, 0, "text", 2, "", "", -1), "duration_s is '-1'"),
-    ],
-)
-def test_a_line_without_sense_is_refused(
-    tmp_path: Path, line: tuple[object, ...], fact: str
-) -> None:
-    with pytest.raises(DataError, match=f"line 2: {fact}"):
-        read_predictions(write_csv(tmp_path / "x.csv", line), RANGE)
-
-
-def test_a_csv_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "short.csv").write_text("id,label\na,1\n", "utf-8")
-    for name, fact in (("gone.csv", "no such file"), ("short.csv", "no column 'prediction'")):
-        with pytest.raises(DataError, match=fact):
-            read_predictions(tmp_path / name, RANGE)
-    with pytest.raises(DataError, match="has no rows"):
-        read_predictions(write_csv(tmp_path / "empty.csv"), RANGE)
-
-
-def test_a_sample_is_scored_from_every_combination_that_it_has(
-    small_store: Store, tiny_encoder: Path
-) -> None:
-    checkpoint = untrained(tiny_encoder)
-    samples = load_dataset({"small": small_store}, "valid", TrainConfig())
-    samples[0] = dataclasses.replace(samples[0], modalities=frozenset({"text", "vision"}))
-    found = predictions_of(checkpoint, samples, device=CPU)
-    assert len(found) == 19 * 7 + 3
-    first = [name for name, i in zip(found.present, found.id, strict=True) if i == "small/valid0"]
-    assert set(first) == {"text", "vision", "text+vision"}
-    for name in COMBINATIONS:
-        rows = np.array(found.present) == name
-        whole = [s for s in samples if f"small/{s.row.id}" in np.array(found.id)[rows]]
-        alone = predict(
-            checkpoint.network, checkpoint.collate, whole, device=CPU, modalities=name.split("+")
-        )
-        np.testing.assert_allclose(found.raw[rows], alone, atol=1e-6)
-    assert {c for c in found.words[np.array(["text" in p for p in found.present])]} == {3.0}
-    assert not found.recognised.any()
-
-
-def test_samples_are_composed_to_agree(small_store: Store, tiny_encoder: Path) -> None:
-    samples = load_dataset({"small": small_store}, "train", TrainConfig())
-
-    def sign(label: float) -> int:
-        return 0 if abs(label) < 0.5 else int(math.copysign(1, label))
-
-    composed = _composed(samples)
-    assert len(composed) == len(samples)
-    for one in composed:
-        assert sign(one.voice.label) == sign(one.face.label) == sign(one.label)
-        features = one.features()
-        assert features.text == one.row.text
-        np.testing.assert_array_equal(features.audio.values, one.voice.features().audio.values)
-        np.testing.assert_array_equal(features.vision.values, one.face.features().vision.values)
-    checkpoint = untrained(tiny_encoder)
-    scores = agreeing_scores(checkpoint, samples, device=CPU)
-    assert scores is not None
-    left = dict(subset_cases(("text", "audio", "vision")))
-    with torch.inference_mode():
-        batch = checkpoint.collate([composed[5].features()])
-        voiceless = checkpoint.network(left[("text", "vision")](batch, ["x"]))
-    assert scores[5, 2] == pytest.approx(float(voiceless), abs=1e-5)
-    of_text = untrained(tiny_encoder, training={"config": {"modalities": ["text"]}})
-    assert agreeing_scores(of_text, samples, device=CPU) is None
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -476,8 +232,3 @@ def test_nothing_is_written_where_something_is_wrong(
         assert main([*asked, "--device", "cpu"]) == 1
         assert fact in capsys.readouterr().err
     assert {p.name for p in tmp_path.iterdir()} == {before.name, bad.name, good.name}
-
-
-def test_lines_are_found_for_what_occurs() -> None:
-    found = join([planted(30, 1, by_group), planted(20, 2, by_group, present=("text",) * 20)])
-    assert {name: line.n for name, line in fit_lines(found).items()} == {ALL_THREE: 30, "text": 20}
