@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-__all__ = ["Seen", "peak_of", "proportional", "resident", "tree_bytes"]
+__all__ = ["Seen", "peak_of", "proportional", "resident", "tree_sizes"]
 
 POLL_S = 0.1
 
@@ -23,24 +23,34 @@ def proportional(process: psutil.Process) -> int:
     return process.memory_full_info().pss
 
 
-def tree_bytes(root: psutil.Process, size: Callable[[psutil.Process], int]) -> int:
-    """Bytes of a process and of all that it started, as far as they are there just now."""
-    total = 0
+def tree_sizes(root: psutil.Process, size: Callable[[psutil.Process], int]) -> list[int]:
+    """Bytes of a process and of each that it started, as far as they are there just now."""
+    sizes: list[int] = []
     try:
         for one in (root, *root.children(recursive=True)):
-            total += size(one)
+            sizes.append(size(one))
     except psutil.Error:
         pass
-    return total
+    return sizes
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of a command: bytes of all its processes at most, seconds, what it printed."""
+    """What was seen of a command: how long it took, what it printed, and its memory at most.
 
-    peak_bytes: int
+    `sizes` are the bytes of its processes, its own first, when they were most, `peak_s` after the
+    start.
+    """
+
+    sizes: tuple[int, ...]
+    peak_s: float
     seconds: float
     out: str
+
+    @property
+    def peak_bytes(self) -> int:
+        """Bytes of all its processes at most."""
+        return sum(self.sizes)
 
 
 def peak_of(
@@ -56,12 +66,15 @@ def peak_of(
     """
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    root, peak = psutil.Process(process.pid), 0
+    root = psutil.Process(process.pid)
+    most, peak_s = [0], 0.0
 
     def watch() -> None:
-        nonlocal peak
+        nonlocal most, peak_s
         while process.poll() is None:
-            peak = max(peak, tree_bytes(root, size))
+            sizes = tree_sizes(root, size)
+            if sum(sizes) > sum(most):
+                most, peak_s = sizes, time.perf_counter() - started
             time.sleep(poll_s)
 
     watcher = threading.Thread(target=watch)
@@ -70,4 +83,4 @@ def peak_of(
     watcher.join()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return Seen(peak, time.perf_counter() - started, out)
+    return Seen(tuple(most), peak_s, time.perf_counter() - started, out)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.peak import proportional, tree_bytes
+from tests.benchmarks.peak import proportional, tree_sizes
 
 __all__ = ["Cost", "cost_of"]
 
@@ -68,7 +68,7 @@ class _Memory(threading.Thread):
     def run(self) -> None:
         root = psutil.Process(self._process.pid)
         while self._process.poll() is None:
-            self.peak = max(self.peak, tree_bytes(root, proportional))
+            self.peak = max(self.peak, sum(tree_sizes(root, proportional)))
             time.sleep(MEMORY_S)
 
 
