@@ -70,11 +70,12 @@ def prepare(
     SHA-256 that is not the published one, are warnings.
     """
     from dashfusion_cli.render.data import prepared_bytes
-    from dashfusion_training import benchmarks, official
+    from dashfusion_training import benchmarks
+    from dashfusion_training.official.prepare import prepare as prepared
 
     session = session_of(context)
     with show_progress(session) as board:
-        found = official.prepare(benchmarks.benchmark(benchmark.value), file, output, board)
+        found = prepared(benchmarks.benchmark(benchmark.value), file, output, board)
     for warning in found.warnings:
         say_warning(f"{file}: {warning}", session)
     with Output(None) as out:

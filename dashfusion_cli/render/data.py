@@ -6,7 +6,7 @@ from typing import Any
 from dashfusion_cli.output import Output
 from dashfusion_cli.render.json import json_bytes
 from dashfusion_cli.render.plain import columns
-from dashfusion_training.official import Prepared
+from dashfusion_training.official.prepare import Prepared
 from dashfusion_training.store_facts import StoreFacts, Verified
 
 __all__ = ["facts_bytes", "prepared_bytes", "verified_bytes"]

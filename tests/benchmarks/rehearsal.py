@@ -1,7 +1,7 @@
 """All tables of the paper to the end on planted files: `python -m tests.benchmarks.rehearsal DIR`.
 
 The files have the official form and the second planted signal, agreement in time (see
-`tests/training/official_form.py`); the text encoder is tiny. What is printed is a rehearsal of the
+`tests/training/official/form.py`); the text encoder is tiny. What is printed is a rehearsal of the
 road, not a result on the benchmarks. Stopped, it goes on when it is started again.
 """
 

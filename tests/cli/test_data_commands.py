@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.training.official_form import write_official_file
+from tests.training.official.form import write_official_file
 
 Command = Callable[..., Any]
 COUNTS = {"train": 6, "valid": 3, "test": 3}

@@ -26,7 +26,7 @@ from dashfusion_models.media import moving_pictures
 from dashfusion_models.store import StoreWriter
 from tests.models.folder.planted_work import PlantedTask
 from tests.tools.command_reference import commands, examples_in
-from tests.training.official_form import write_official_file
+from tests.training.official.form import write_official_file
 from tests.training.tiny import AUDIO, VISION, planted_sample, write_tiny_encoder
 from tests.training.untrained import write_untrained
 

@@ -10,9 +10,9 @@ from dashfusion_models.store import Store
 from dashfusion_training.benchmarks import benchmark
 from dashfusion_training.config import changed, read_preset
 from dashfusion_training.evaluate import evaluate_stores
-from dashfusion_training.official import prepare
+from dashfusion_training.official.prepare import prepare
 from dashfusion_training.train import Training, train
-from tests.training.official_form import Kind, write_encoder, write_official_file
+from tests.training.official.form import Kind, write_encoder, write_official_file
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from dashfusion_models.errors import DataError
 from dashfusion_models.store import Store
 from dashfusion_training.benchmarks import Benchmark, benchmark
 from dashfusion_training.store_facts import describe, verify, verify_file, verify_store
-from tests.training.official_small import make, prepared, quiet
+from tests.training.official.small import make, prepared, quiet
 
 
 def test_a_store_is_described(tmp_path: Path) -> None:

@@ -33,8 +33,7 @@ from dashfusion_models.device import pick_device
 from dashfusion_models.errors import ConfigError, DataError
 from dashfusion_models.records import MODALITIES, Progress
 from dashfusion_models.store import Store
-from dashfusion_training.commands import exit_code
-from dashfusion_training.conformal import (
+from dashfusion_training.calibration.conformal import (
     CONFIDENCES,
     SECONDS,
     disagreement_above,
@@ -45,16 +44,17 @@ from dashfusion_training.conformal import (
     rise_below,
     whole_files,
 )
-from dashfusion_training.evaluate import open_tasks, require_numbers
-from dashfusion_training.files import writing
-from dashfusion_training.held_out import (
+from dashfusion_training.calibration.held_out import (
     Predictions,
     agreeing_scores,
     join,
     predictions_of,
     read_predictions,
 )
-from dashfusion_training.shown import crossfitted, fit_caution, fit_lines
+from dashfusion_training.calibration.shown import crossfitted, fit_caution, fit_lines
+from dashfusion_training.commands import exit_code
+from dashfusion_training.evaluate import open_tasks, require_numbers
+from dashfusion_training.files import writing
 
 __all__ = ["calibrate", "fit_calibration", "main"]
 

@@ -16,7 +16,7 @@ from dashfusion_models.errors import DataError
 from dashfusion_models.records import Modality, Progress
 from dashfusion_models.store import SOURCE_FILE, Row, Store
 from dashfusion_training.benchmarks import BENCHMARKS, SPLITS
-from dashfusion_training.official import SOURCE_FORMAT
+from dashfusion_training.official.prepare import SOURCE_FORMAT
 
 __all__ = ["StoreFacts", "Verified", "describe", "verify", "verify_file", "verify_store"]
 

@@ -14,8 +14,8 @@ from dashfusion_models.errors import DataError, TrainingError
 from dashfusion_models.records import Features
 from dashfusion_models.store import Store, StoreWriter
 from dashfusion_training.build import new_checkpoint
+from dashfusion_training.calibration.held_out import read_predictions
 from dashfusion_training.config import TrainConfig, changed, from_dict
-from dashfusion_training.held_out import read_predictions
 from dashfusion_training.metrics import correlation
 from dashfusion_training.mini import fold_training
 from dashfusion_training.mini.crossval import WAYS, cross_validate

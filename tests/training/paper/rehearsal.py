@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from dashfusion_training.benchmarks import BENCHMARKS
-from dashfusion_training.official import prepare
+from dashfusion_training.official.prepare import prepare
 from dashfusion_training.paper.plan import Request
 from dashfusion_training.paper.published import PAPER
-from tests.training.official_form import Kind, write_encoder, write_official_file
+from tests.training.official.form import Kind, write_encoder, write_official_file
 
 __all__ = ["CPU", "SEEDS", "request_of", "write_rehearsal"]
 

@@ -23,11 +23,11 @@ import torch
 from dashfusion_models.errors import TrainingError
 from dashfusion_models.store import Store
 from dashfusion_training.build import start_facts
+from dashfusion_training.calibration.held_out import COLUMNS, Predictions, predictions_of
 from dashfusion_training.commands import exit_code, preset_with
 from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.datasets import Sample, load_dataset
 from dashfusion_training.files import write_table, write_whole
-from dashfusion_training.held_out import COLUMNS, Predictions, predictions_of
 from dashfusion_training.mini.fold_training import SharedTexts, to_the_end, trained
 from dashfusion_training.mini.folds import Fold, folds_of
 

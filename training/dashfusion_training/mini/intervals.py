@@ -18,10 +18,10 @@ import torch
 from dashfusion_models.checkpoint import load_checkpoint
 from dashfusion_models.errors import CheckpointError, DataError
 from dashfusion_models.store import Store
+from dashfusion_training.calibration.coverage import Coverage, coverage_of, overall_coverage_of
+from dashfusion_training.calibration.held_out import predictions_of
 from dashfusion_training.commands import exit_code
-from dashfusion_training.coverage import Coverage, coverage_of, overall_coverage_of
 from dashfusion_training.evaluate import open_tasks
-from dashfusion_training.held_out import predictions_of
 from dashfusion_training.mini.tables import markdown
 
 __all__ = ["SOURCES", "main", "measured"]

@@ -19,13 +19,13 @@ from jaxtyping import Float
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.store import Store
+from dashfusion_training.calibration.held_out import Predictions, join, read_predictions
+from dashfusion_training.calibration.shown import crossfitted
 from dashfusion_training.commands import exit_code
 from dashfusion_training.files import write_whole
-from dashfusion_training.held_out import Predictions, join, read_predictions
 from dashfusion_training.metrics import area_under_curve, bootstrap_interval, correlation
 from dashfusion_training.mini.crossval import WAYS
 from dashfusion_training.mini.tables import markdown, number_text
-from dashfusion_training.shown import crossfitted
 
 __all__ = ["LeftOut", "main", "read_left_out", "read_shown", "summary_table"]
 

@@ -5,8 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from dashfusion_training.held_out import Predictions
-from dashfusion_training.shown import HARM, crossfitted, fit_caution, fit_lines, shown_scores
+from dashfusion_training.calibration.held_out import Predictions
+from dashfusion_training.calibration.shown import (
+    HARM,
+    crossfitted,
+    fit_caution,
+    fit_lines,
+    shown_scores,
+)
 
 RANGE = (-3.0, 3.0)
 BOTH = "text+vision"

@@ -7,8 +7,8 @@ from typing import Any
 
 from dashfusion_models.records import Progress
 from dashfusion_training.benchmarks import benchmark
-from dashfusion_training.official import Prepared, prepare
-from tests.training.official_form import official_split
+from dashfusion_training.official.prepare import Prepared, prepare
+from tests.training.official.form import official_split
 
 MOSI = benchmark("mosi")
 Data = dict[str, dict[str, Any]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dashfusion_training.held_out import COLUMNS, Predictions
+from dashfusion_training.calibration.held_out import COLUMNS, Predictions
 
 __all__ = ["ALL_THREE", "CPU", "RANGE", "by_group", "planted", "write_csv"]
 

@@ -20,9 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from dashfusion_models.errors import DataError
-from dashfusion_training.pickle_file import PickleFile
-from dashfusion_training.pickle_names import Refused, StandIn, TypeName, dtype_of, find, key, shown
-from dashfusion_training.pickled_array import Extent, FileArray
+from dashfusion_training.official.pickle_file import PickleFile
+from dashfusion_training.official.pickle_names import (
+    Refused,
+    StandIn,
+    TypeName,
+    dtype_of,
+    find,
+    key,
+    shown,
+)
+from dashfusion_training.official.pickled_array import Extent, FileArray
 
 __all__ = ["read_pickle"]
 

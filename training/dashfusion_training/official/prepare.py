@@ -25,8 +25,8 @@ from dashfusion_models.errors import DataError
 from dashfusion_models.records import Features, FeatureSpec, Progress
 from dashfusion_models.store import SOURCE_FILE, Row, StoreWriter
 from dashfusion_training.benchmarks import SPLITS, Benchmark
-from dashfusion_training.official_split import FrameFacts, OfficialSplit, read_split
-from dashfusion_training.safe_pickle import read_pickle
+from dashfusion_training.official.safe_pickle import read_pickle
+from dashfusion_training.official.split import FrameFacts, OfficialSplit, read_split
 
 __all__ = ["SOURCE_FORMAT", "Prepared", "prepare"]
 

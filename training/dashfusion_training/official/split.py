@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float32, Int64
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import FeatureSequence
 from dashfusion_training.benchmarks import Benchmark
-from dashfusion_training.pickled_array import FileArray
+from dashfusion_training.official.pickled_array import FileArray
 
 __all__ = ["FrameFacts", "Frames", "OfficialSplit", "read_split"]
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from dashfusion_models.errors import DataError
-from dashfusion_training.pickled_array import FileArray
-from dashfusion_training.safe_pickle import read_pickle
-from tests.training.pickle_by_hand import array, named, text
+from dashfusion_training.official.pickled_array import FileArray
+from dashfusion_training.official.safe_pickle import read_pickle
+from tests.training.official.pickle_by_hand import array, named, text
 
 PROTOCOLS = (2, 3, 4, 5)
 LONG = 400_000  # numbers of four bytes: more than what is read whole
@@ -195,7 +195,7 @@ def test_deep_nesting_is_no_trap(tmp_path: Path) -> None:
 
 
 def test_too_many_things_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashfusion_training.safe_pickle._MOST_INSTRUCTIONS", 1000)
+    monkeypatch.setattr("dashfusion_training.official.safe_pickle._MOST_INSTRUCTIONS", 1000)
     path = tmp_path / "many.pkl"
     path.write_bytes(b"\x80\x02" + b"]" * 5000 + b".")
     with pytest.raises(DataError, match="far too many"):
@@ -203,7 +203,7 @@ def test_too_many_things_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_too_much_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashfusion_training.pickle_file._MOST_READ", 10_000)
+    monkeypatch.setattr("dashfusion_training.official.pickle_file._MOST_READ", 10_000)
     path = tmp_path / "much.pkl"
     path.write_bytes(pickle.dumps(["x" * 9000, "y" * 9000]))
     with pytest.raises(DataError, match="protocol 4"):

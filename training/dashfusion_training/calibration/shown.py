@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dashfusion_models.calibration import MINIMUM, Line, shown_score
-from dashfusion_training.held_out import BELOW, Predictions
+from dashfusion_training.calibration.held_out import BELOW, Predictions
 
 __all__ = ["HARM", "crossfitted", "fit_caution", "fit_line", "fit_lines", "shown_scores"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from dashfusion_models.calibration import LEVEL, Calibration, Width, present_in
-from dashfusion_training.conformal import whole_files
-from dashfusion_training.held_out import Predictions
-from dashfusion_training.shown import shown_scores
+from dashfusion_training.calibration.conformal import whole_files
+from dashfusion_training.calibration.held_out import Predictions
+from dashfusion_training.calibration.shown import shown_scores
 
 __all__ = ["Coverage", "calibrated_scores", "coverage", "coverage_of", "overall_coverage_of"]
 

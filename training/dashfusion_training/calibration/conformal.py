@@ -21,7 +21,7 @@ from dashfusion_models.calibration import (
     Width,
     size_class,
 )
-from dashfusion_training.held_out import Predictions
+from dashfusion_training.calibration.held_out import Predictions
 
 __all__ = [
     "WholeFile",

@@ -14,16 +14,23 @@ from dashfusion_models.errors import DataError
 from dashfusion_models.score import score
 from dashfusion_models.store import Store
 from dashfusion_training.calibrate import fit_calibration, main
-from dashfusion_training.conformal import fit_overall, whole_files
-from dashfusion_training.coverage import (
+from dashfusion_training.calibration.conformal import fit_overall, whole_files
+from dashfusion_training.calibration.coverage import (
     calibrated_scores,
     coverage,
     coverage_of,
     overall_coverage_of,
 )
-from dashfusion_training.held_out import Predictions, join
-from dashfusion_training.shown import crossfitted
-from tests.training.planted_predictions import ALL_THREE, CPU, RANGE, by_group, planted, write_csv
+from dashfusion_training.calibration.held_out import Predictions, join
+from dashfusion_training.calibration.shown import crossfitted
+from tests.training.calibration.planted_predictions import (
+    ALL_THREE,
+    CPU,
+    RANGE,
+    by_group,
+    planted,
+    write_csv,
+)
 from tests.training.untrained import untrained
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dashfusion_training.pickle_file import PickleFile
-from dashfusion_training.pickled_array import FileArray, plain_dtype
+from dashfusion_training.official.pickle_file import PickleFile
+from dashfusion_training.official.pickled_array import FileArray, plain_dtype
 
 __all__ = ["Refused", "StandIn", "TypeName", "dtype_of", "find", "key", "shown"]
 

@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from dashfusion_training.conformal import (
+from dashfusion_training.calibration.conformal import (
     CONFIDENCES,
     conformal_half_width,
     disagreement_above,
     rise_below,
     whole_files,
 )
-from tests.training.planted_predictions import ALL_THREE, by_group, planted
+from tests.training.calibration.planted_predictions import ALL_THREE, by_group, planted
 
 
 @pytest.mark.parametrize("n", range(1, 80))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dashfusion_models.calibration import Line
-from dashfusion_training.held_out import join
-from dashfusion_training.shown import PRIOR, crossfitted, fit_line, fit_lines
-from tests.training.planted_predictions import ALL_THREE, RANGE, by_group, planted
+from dashfusion_training.calibration.held_out import join
+from dashfusion_training.calibration.shown import PRIOR, crossfitted, fit_line, fit_lines
+from tests.training.calibration.planted_predictions import ALL_THREE, RANGE, by_group, planted
 
 
 def test_a_line_is_least_squares_mixed_with_the_one_that_changes_nothing() -> None:

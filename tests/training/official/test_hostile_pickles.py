@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from dashfusion_models.errors import DataError
-from dashfusion_training.safe_pickle import read_pickle
-from tests.training.pickle_by_hand import named, text
+from dashfusion_training.official.safe_pickle import read_pickle
+from tests.training.official.pickle_by_hand import named, text
 
 
 class _Calls:

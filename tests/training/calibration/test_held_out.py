@@ -11,17 +11,17 @@ import torch
 from dashfusion_models.calibration import COMBINATIONS
 from dashfusion_models.errors import DataError
 from dashfusion_models.store import Store
-from dashfusion_training.config import TrainConfig
-from dashfusion_training.datasets import load_dataset
-from dashfusion_training.held_out import (
+from dashfusion_training.calibration.held_out import (
     _composed,
     agreeing_scores,
     predictions_of,
     read_predictions,
 )
+from dashfusion_training.config import TrainConfig
+from dashfusion_training.datasets import load_dataset
 from dashfusion_training.missing import subset_cases
 from dashfusion_training.predict import predict
-from tests.training.planted_predictions import CPU, RANGE, write_csv
+from tests.training.calibration.planted_predictions import CPU, RANGE, write_csv
 from tests.training.untrained import untrained
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Progress
-from dashfusion_training.official import prepare
-from tests.training.official_small import MOSI, Data, make, prepared, quiet
+from dashfusion_training.official.prepare import prepare
+from tests.training.official.small import MOSI, Data, make, prepared, quiet
 
 WRONG: dict[str, tuple[Callable[[Data], object], str]] = {
     "no train": (lambda d: d.pop("train"), "has no split 'train'"),

@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dashfusion_training.pickled_array import Extent
+from dashfusion_training.official.pickled_array import Extent
 
 __all__ = ["PickleFile"]
 

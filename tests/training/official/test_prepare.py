@@ -14,9 +14,9 @@ from dashfusion_models.collate import Normalisation, _pad
 from dashfusion_models.errors import DataError
 from dashfusion_models.store import SHARD_SAMPLES, Store
 from dashfusion_training.benchmarks import BENCHMARKS, benchmark
-from dashfusion_training.official import Prepared, prepare
-from tests.training.official_form import Kind, write_official_file
-from tests.training.official_small import MOSI, Data, make, prepared, quiet
+from dashfusion_training.official.prepare import Prepared, prepare
+from tests.training.official.form import Kind, write_official_file
+from tests.training.official.small import MOSI, Data, make, prepared, quiet
 
 COUNTS = {"train": SHARD_SAMPLES + 6, "valid": 9, "test": 8}
 
