@@ -20,7 +20,7 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import load_dataset
 from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.train import Training, train, train_seeds
-from dashfusion_training.watch import Unwatched
+from tests.training.logged import Stopped, StopsAt
 from tests.training.tiny import AUDIO, VISION
 
 CPU = torch.device("cpu")
@@ -67,22 +67,6 @@ def test_it_learns_what_was_planted(
     assert of_seed["best_valid_mae"] < np.abs(label - label.mean()).mean() / 2
 
 
-class _Stopped(Exception):
-    pass
-
-
-class _StopsAt(Unwatched):
-    """Looks on, and stops the training after so many steps."""
-
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
-        self.left -= 1
-        if not self.left:
-            raise _Stopped
-
-
 @pytest.mark.parametrize("stop_at", [3, 8, 11])
 def test_a_stopped_training_ends_with_the_same_numbers(
     small_store: Store,
@@ -101,8 +85,8 @@ def test_a_stopped_training_ends_with_the_same_numbers(
     monkeypatch.setattr("dashfusion_training.run.SAVE_EVERY_S", 0.0)
 
     stopped = training_of(small_store, config, tmp_path / "parts")
-    with pytest.raises(_Stopped):
-        train(dataclasses.replace(stopped, watch=_StopsAt(stop_at)))
+    with pytest.raises(Stopped):
+        train(dataclasses.replace(stopped, watch=StopsAt(stop_at)))
     resumed = train(training_of(small_store, config, tmp_path / "parts", resume=True))
     one, other = load_checkpoint(whole), load_checkpoint(resumed)
     for name, value in one.network.state_dict().items():
@@ -187,8 +171,8 @@ def test_a_full_disk_leaves_the_last_good_state(
 
     config = dataclasses.replace(tiny_config, epochs=2)
     run = tmp_path / "run"
-    with pytest.raises(_Stopped):
-        train(dataclasses.replace(training_of(small_store, config, run), watch=_StopsAt(5)))
+    with pytest.raises(Stopped):
+        train(dataclasses.replace(training_of(small_store, config, run), watch=StopsAt(5)))
     state = (run / "last" / "state.pt").read_bytes()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead

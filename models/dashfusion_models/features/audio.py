@@ -90,6 +90,7 @@ class AudioExtractor:
 
     spec = MEASURED_SPEC
 
+    @one_blas_thread()
     def frames(self, samples: Recording) -> Spool:
         """Describe a whole file: one row each 10 ms, the last column 0 (see `cut`).
 
@@ -107,9 +108,7 @@ class AudioExtractor:
             stop = min(count, start + BLOCK_FRAMES)
             first = start - CONTEXT_FRAMES
             heard = _padded(samples, first, max(stop + CONTEXT_FRAMES, first + LEAST_FRAMES))
-            with one_blas_thread():
-                described = _describe(heard)
-            rows.append(described[CONTEXT_FRAMES : CONTEXT_FRAMES + stop - start])
+            rows.append(_describe(heard)[CONTEXT_FRAMES : CONTEXT_FRAMES + stop - start])
         return rows
 
     def cut(

@@ -1,8 +1,5 @@
 """Voice features against planted tones; real speech where it is at hand."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +22,7 @@ from dashfusion_models.features.audio import (
 )
 from dashfusion_models.features.contract import MAX_STEPS, checked
 from dashfusion_models.records import SAMPLE_RATE_HZ, FeatureSequence, Span
+from tests.models.blas_threads import printed_with
 
 CHROMA_1 = MEASURED_SPEC.names.index("chroma_1")
 RELATIVE = MEASURED_SPEC.names.index("relative_log_f0")
@@ -261,15 +259,5 @@ print(hashlib.sha256(frames[0 : len(frames)].tobytes()).hexdigest())
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
-    roots = os.pathsep.join(str(Path(__file__).parents[3] / part) for part in (".", "models"))
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", OWN_BITS],
-            env={**os.environ, "PYTHONPATH": roots, "OPENBLAS_NUM_THREADS": threads},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for threads in ("1", "2", "3")
-    }
+    found = {printed_with(threads, OWN_BITS) for threads in ("1", "2", "3")}
     assert len(found) == 1

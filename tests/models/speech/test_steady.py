@@ -1,15 +1,11 @@
 import hashlib
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dashfusion_models.speech.steady import SteadyFilters
+from tests.models.blas_threads import printed_with
 
-ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import hashlib
 import numpy as np
@@ -31,16 +27,6 @@ def test_it_is_the_product(frames: int) -> None:
 
 
 def test_its_bits_do_not_depend_on_the_number_of_threads() -> None:
-    roots = os.pathsep.join(str(ROOT / part) for part in (".", "models", "training"))
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            env={**os.environ, "PYTHONPATH": roots, "OPENBLAS_NUM_THREADS": threads},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for threads in ("1", "2", "3")
-    }
+    found = {printed_with(threads, PROGRAM) for threads in ("1", "2", "3")}
     assert len(found) == 1
     assert len(next(iter(found))) == len(hashlib.sha256().hexdigest())
