@@ -115,7 +115,7 @@ def test_without_audio_no_states_are_made(
 def test_the_states_are_loaded_once_and_always_of_base(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def tensors(model: str, weights: object) -> WhisperTensors:
+    def tensors(model: str, weights: object, *, parts: object) -> WhisperTensors:
         from whisper.model import AudioEncoder
 
         asked.append(model)

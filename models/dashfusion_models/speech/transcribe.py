@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dashfusion_models.errors import ConfigError, SpeechError
+from dashfusion_models.freed import give_back
 from dashfusion_models.records import Samples, Word
 from dashfusion_models.resources import threads_here
 from dashfusion_models.speech.ctranslate2_folder import ctranslate2_folder
@@ -166,17 +167,20 @@ class _FasterWhisper:
         if not any(segment.doubtful for segment in heard):
             return heard
         # Its random numbers belong to the model's own threads: a fresh model with a fixed seed says
-        # the same whatever was decoded before. The first gives its memory back meanwhile.
+        # the same whatever was decoded before. It takes the place of the first, whose memory is
+        # given back before: two of them, or what loading leaves, would be the peak of an analysis.
         self._core.set_random_seed(_SEED)
-        self._model.model.unload_model()
-        fresh = None
+        first = self._model
+        first.model.unload_model()
+        give_back()
         try:
-            fresh = self._load()
-            return self._decode(fresh, samples, _TEMPERATURES, options)
-        finally:
-            if fresh is not None:
-                fresh.model.unload_model()
-            self._model.model.load_model()
+            self._model = self._load()
+        except BaseException:
+            first.model.load_model()  # it goes on with the next window
+            raise
+        del first.encode  # which holds it in a circle
+        give_back()
+        return self._decode(self._model, samples, _TEMPERATURES, options)
 
     @staticmethod
     def _decode(

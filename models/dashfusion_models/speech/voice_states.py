@@ -47,7 +47,7 @@ class VoiceStates:
         import torch
         from whisper.model import AudioEncoder
 
-        tensors = openai_tensors(MODEL, weights)
+        tensors = openai_tensors(MODEL, weights, parts=("encoder",))
         dims = tensors.dims
         self._mels = dims["n_mels"]
         encoder = AudioEncoder(

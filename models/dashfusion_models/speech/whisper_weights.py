@@ -6,40 +6,35 @@ so that one set of weights serves both engines.
 """
 
 import json
-import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import MappingProxyType
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from dashfusion_models.errors import WeightsError
+from dashfusion_models.speech.ctranslate2_file import Variables, read_ctranslate2
 from dashfusion_models.speech.ctranslate2_folder import ctranslate2_folder
 
 __all__ = [
     "WhisperTensors",
     "convert_ctranslate2",
     "openai_tensors",
-    "read_ctranslate2",
     "read_official",
 ]
 
-_BINARY_VERSIONS = range(5, 7)  # the layout below, with names for aliases
-# CTranslate2's DataType enum; bfloat16 has no NumPy type and is read as its bits.
-_DTYPES = ("<f4", "<i1", "<i2", "<i4", "<f2", "<u2")
-_BFLOAT16 = 5
 _FLOAT_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 _ATTENTION = {"self_attention": "attn", "attention": "cross_attn"}
-_ENDS = (
-    ("encoder/conv1", "encoder.conv1"),
-    ("encoder/conv2", "encoder.conv2"),
-    ("encoder/layer_norm", "encoder.ln_post"),
-    ("decoder/layer_norm", "decoder.ln"),
+_ENDS = MappingProxyType(
+    {
+        "encoder": (("conv1", "conv1"), ("conv2", "conv2"), ("layer_norm", "ln_post")),
+        "decoder": (("layer_norm", "ln"),),
+    }
 )
+PARTS = frozenset(_ENDS)
 
 
 @dataclass(frozen=True)
@@ -56,10 +51,13 @@ class WhisperTensors:
     alignment_heads: tuple[tuple[int, int], ...] | None
 
 
-def openai_tensors(model: str, weights: Callable[[str], Path]) -> WhisperTensors:
+def openai_tensors(
+    model: str, weights: Callable[[str], Path], *, parts: Collection[str] = PARTS
+) -> WhisperTensors:
     """Return the tensors of a size, of a .pt file or of a CTranslate2 folder.
 
     For a size the official .pt file is taken where it is at hand, else the folder is converted.
+    Of `parts`, "encoder" and "decoder", others are left out: they are most of the memory.
     """
     path = Path(model)
     if path.suffix != ".pt" and not path.is_dir():
@@ -68,9 +66,12 @@ def openai_tensors(model: str, weights: Callable[[str], Path]) -> WhisperTensors
         except WeightsError:
             path = ctranslate2_folder(model, weights)
     if path.is_dir():
-        return WhisperTensors(model, *convert_ctranslate2(path), _alignment_heads(path))
+        dims, state = convert_ctranslate2(path, parts=parts)
+        return WhisperTensors(model, dims, state, _alignment_heads(path))
     name = path.stem if Path(model).suffix == ".pt" else model
-    return WhisperTensors(name, *read_official(path), None)
+    dims, state = read_official(path)
+    state = {tensor: state[tensor] for tensor in state if tensor.split(".")[0] in parts}
+    return WhisperTensors(name, dims, state, None)
 
 
 def read_official(path: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
@@ -89,22 +90,6 @@ def read_official(path: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
         ) from error
 
 
-def read_ctranslate2(folder: Path) -> dict[str, Tensor]:
-    """Return all variables of a CTranslate2 model by their own names, aliases included.
-
-    Raises:
-        WeightsError: there is no readable Whisper model in the folder.
-    """
-    path = folder / "model.bin"
-    try:
-        with path.open("rb") as file:
-            return _variables(_Reader(file), path)
-    except (OSError, struct.error, UnicodeDecodeError, ValueError, IndexError) as error:
-        raise WeightsError(
-            f"{path}: not a CTranslate2 model that can be read ({error}); fetch the folder again"
-        ) from error
-
-
 def _alignment_heads(folder: Path) -> tuple[tuple[int, int], ...] | None:
     """Return the (layer, head) pairs that follow the words in time, None where not stated."""
     try:
@@ -114,36 +99,42 @@ def _alignment_heads(folder: Path) -> tuple[tuple[int, int], ...] | None:
         return None
 
 
-def convert_ctranslate2(folder: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
+def convert_ctranslate2(
+    folder: Path, *, parts: Collection[str] = PARTS
+) -> tuple[dict[str, int], dict[str, Tensor]]:
     """Return the dimensions and the state dict that openai-whisper's model takes, without loss.
+
+    Of `parts`, "encoder" and "decoder", others are not read.
 
     Raises:
         WeightsError: no such model in the folder, or one whose numbers were rounded to integers.
     """
     source = read_ctranslate2(folder)
+    state: dict[str, Tensor] = {}
     try:
         _refuse_rounded(source, folder)
-        dims = _dims(source)
-        state: dict[str, Tensor] = {
-            "encoder.positional_embedding": source["encoder/position_encodings/encodings"],
-            "decoder.positional_embedding": source["decoder/position_encodings/encodings"],
-            "decoder.token_embedding.weight": source["decoder/embeddings/weight"],
-        }
-        for theirs, ours in _ENDS:
-            state.update(_copied(source, theirs, ours))
-        for part, layers in (("encoder", "n_audio_layer"), ("decoder", "n_text_layer")):
-            for layer in range(dims[layers]):
-                scope = f"{part}/layer_{layer}"
-                state.update(_block(source, scope, f"{part}.blocks.{layer}"))
+        for part in sorted(parts):
+            state.update(_part(source, part))
+        return _dims(source), state
     except KeyError as error:
         raise WeightsError(
             f"{folder}: no variable {error} in model.bin; use a folder converted from Whisper"
         ) from error
-    return dims, state
 
 
-def _refuse_rounded(source: Mapping[str, Tensor], folder: Path) -> None:
-    dtype = source["decoder/embeddings/weight"].dtype
+def _part(source: Variables, part: str) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of the encoder or of the decoder under our names."""
+    yield f"{part}.positional_embedding", source[f"{part}/position_encodings/encodings"]
+    if part == "decoder":
+        yield f"{part}.token_embedding.weight", source[f"{part}/embeddings/weight"]
+    for theirs, ours in _ENDS[part]:
+        yield from _copied(source, f"{part}/{theirs}", f"{part}.{ours}")
+    for layer in range(_layers(source, part)):
+        yield from _block(source, f"{part}/layer_{layer}", f"{part}.blocks.{layer}")
+
+
+def _refuse_rounded(source: Variables, folder: Path) -> None:
+    dtype = source.dtype("decoder/embeddings/weight")
     if dtype not in _FLOAT_TYPES or "decoder/embeddings/weight_scale" in source:
         raise WeightsError(
             f"{folder}: its numbers are rounded to {str(dtype).removeprefix('torch.')}, which "
@@ -151,18 +142,18 @@ def _refuse_rounded(source: Mapping[str, Tensor], folder: Path) -> None:
         )
 
 
-def _dims(source: Mapping[str, Tensor]) -> dict[str, int]:
+def _dims(source: Variables) -> dict[str, int]:
     """Read Whisper's ten dimensions from the shapes."""
-    vocabulary, text_state = source["decoder/embeddings/weight"].shape
-    audio_state, mels, _ = source["encoder/conv1/weight"].shape
+    vocabulary, text_state = source.shape("decoder/embeddings/weight")
+    audio_state, mels, _ = source.shape("encoder/conv1/weight")
     return {
         "n_mels": mels,
-        "n_audio_ctx": source["encoder/position_encodings/encodings"].shape[0],
+        "n_audio_ctx": source.shape("encoder/position_encodings/encodings")[0],
         "n_audio_state": audio_state,
         "n_audio_head": int(source["encoder/num_heads"]),
         "n_audio_layer": _layers(source, "encoder"),
         "n_vocab": vocabulary,
-        "n_text_ctx": source["decoder/position_encodings/encodings"].shape[0],
+        "n_text_ctx": source.shape("decoder/position_encodings/encodings")[0],
         "n_text_state": text_state,
         "n_text_head": int(source["decoder/num_heads"]),
         "n_text_layer": _layers(source, "decoder"),
@@ -205,45 +196,3 @@ def _copied(source: Mapping[str, Tensor], scope: str, ours: str) -> Iterator[tup
     weight, bias = ("gamma", "beta") if f"{scope}/gamma" in source else ("weight", "bias")
     yield f"{ours}.weight", source[f"{scope}/{weight}"]
     yield f"{ours}.bias", source[f"{scope}/{bias}"]
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads CTranslate2's little-endian fields one after the other."""
-
-    file: BinaryIO
-
-    def number(self, form: str) -> int:
-        (value,) = struct.unpack(f"<{form}", self.raw(struct.calcsize(f"<{form}")))
-        return int(value)
-
-    def string(self) -> str:
-        return self.raw(self.number("H")).rstrip(b"\0").decode("utf-8")
-
-    def raw(self, size: int) -> bytes:
-        data = self.file.read(size)
-        if len(data) != size:
-            raise ValueError("the file ends too early")
-        return data
-
-    def tensor(self) -> Tensor:
-        shape = [self.number("I") for _ in range(self.number("B"))]
-        kind = self.number("B")
-        data: np.ndarray[Any, Any] = np.frombuffer(self.raw(self.number("I")), _DTYPES[kind])
-        tensor = torch.from_numpy(data.reshape(shape).copy())
-        return tensor.view(torch.bfloat16) if kind == _BFLOAT16 else tensor
-
-
-def _variables(reader: _Reader, path: Path) -> dict[str, Tensor]:
-    version = reader.number("I")
-    if version not in _BINARY_VERSIONS:
-        raise ValueError(f"binary version {version}")
-    if (kind := reader.string()) != "WhisperSpec":
-        raise ValueError(f"{kind[:40]!r} instead of WhisperSpec")
-    reader.number("I")  # the revision of the spec: all have the names read here
-    count = reader.number("I")
-    variables = {reader.string(): reader.tensor() for _ in range(count)}
-    for _ in range(reader.number("I")):
-        alias = reader.string()
-        variables[alias] = variables[reader.string()]
-    return variables

@@ -1,19 +1,21 @@
 """The real model, where its packages are installed: words where they were said, none elsewhere."""
 
+import gc
 import importlib.metadata
 import importlib.util
 import json
 import re
 import socket
 import subprocess
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dashfusion_models.errors import WeightsError
-from dashfusion_models.records import SAMPLE_RATE_HZ, Progress, Samples, Span
+from dashfusion_models.errors import SpeechError, WeightsError
+from dashfusion_models.records import SAMPLE_RATE_HZ, Progress, Samples, Span, Transcript
 from dashfusion_models.speech import transcribe
 from dashfusion_models.speech.recogniser import WhisperRecogniser
 from dashfusion_models.speech.transcribe import Recogniser, load_recogniser
@@ -150,6 +152,41 @@ def test_the_same_sound_gives_the_same_words_even_where_chance_has_a_say(
         for _ in range(2)
     )
     assert one == two
+
+
+def test_a_second_try_leaves_one_model_and_one_that_fails_the_first(
+    folder: Path, speech: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _installed("faster_whisper")
+    recogniser = _load("faster-whisper", folder)
+    assert isinstance(recogniser, WhisperRecogniser)
+    decoder = recogniser.decoder
+    assert isinstance(decoder, transcribe._FasterWhisper)
+    first = weakref.ref(decoder._model)
+
+    def heard() -> Transcript:
+        short, spans = speech[: 3 * SAMPLE_RATE_HZ], [Span(0.0, 3.0)]
+        return recogniser.recognise(short, spans, language="en", translate=False, report=_ignore)
+
+    def full(self: object) -> None:
+        raise RuntimeError("no memory is left")
+
+    before = heard()
+    with monkeypatch.context() as patch:
+        patch.setattr(Heard, "doubtful", True)
+        patch.setattr(transcribe._FasterWhisper, "_load", full)
+        with pytest.raises(SpeechError, match="no memory is left"):
+            heard()
+    assert heard() == before and first() is decoder._model
+    with monkeypatch.context() as patch:
+        patch.setattr(Heard, "doubtful", True)
+        gc.disable()  # a model that waits for it is as much in the way as one in use
+        try:
+            heard()
+            assert first() is None
+        finally:
+            gc.enable()
+    assert heard() == before
 
 
 def test_converted_weights_encode_as_ctranslate2_does(folder: Path, speech: Samples) -> None:

@@ -45,7 +45,7 @@ def tensors(tmp_path_factory: pytest.TempPathFactory) -> WhisperTensors:
 @pytest.fixture(scope="module")
 def states(tensors: WhisperTensors) -> VoiceStates:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(voice_states, "openai_tensors", lambda model, weights: tensors)
+        patch.setattr(voice_states, "openai_tensors", lambda model, weights, **_: tensors)
         return VoiceStates(lambda name: Path(name))
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from dashfusion_models.errors import WeightsError
+from dashfusion_models.speech.ctranslate2_file import Variables, read_ctranslate2
 from dashfusion_models.speech.whisper_weights import (
     convert_ctranslate2,
-    read_ctranslate2,
+    openai_tensors,
     read_official,
 )
 
@@ -118,7 +119,31 @@ def test_conversion_gives_back_every_tensor(tmp_path: Path) -> None:
 def test_aliases_are_followed(tmp_path: Path) -> None:
     _write_ctranslate2(tmp_path / "model.bin", _as_ctranslate2(_tiny_state()))
     variables = read_ctranslate2(tmp_path)
-    assert variables["decoder/projection/weight"] is variables["decoder/embeddings/weight"]
+    alias, name = "decoder/projection/weight", "decoder/embeddings/weight"
+    assert torch.equal(variables[alias], variables[name])
+    assert set(variables) == {alias, *_as_ctranslate2(_tiny_state())}
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+@pytest.mark.parametrize("form", ["folder", "file"])
+def test_a_part_is_had_without_the_other(
+    form: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = _tiny_state()
+    _write_ctranslate2(tmp_path / "model.bin", _as_ctranslate2(state))
+    torch.save({"dims": TINY, "model_state_dict": state}, tmp_path / "tiny.pt")
+    read: list[str] = []
+    one = Variables.__getitem__
+    monkeypatch.setattr(
+        Variables, "__getitem__", lambda self, name: (read.append(name), one(self, name))[1]
+    )
+    path = tmp_path if form == "folder" else tmp_path / "tiny.pt"
+    found = openai_tensors(str(path), lambda name: Path(name), parts=(part,))
+    assert found.dims == TINY
+    wanted = {name for name in state if name.startswith(f"{part}.")}
+    assert set(found.state) == wanted
+    assert all(torch.equal(found.state[name], state[name]) for name in wanted)
+    assert all(name.startswith(part) or name.endswith("/num_heads") for name in read)
 
 
 def test_rounded_weights_are_refused(tmp_path: Path) -> None:
