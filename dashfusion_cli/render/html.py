@@ -93,7 +93,7 @@ def render_html(
         moments=moments_of(sentences, record),
         gaps=gaps_of(record) if kind != "image" else {},
         score=signed(overall["score"], scale).replace("-", "\N{MINUS SIGN}"),
-        level=level_of(overall["score"], scale),
+        level=level_of(overall["score"], overall["label"], scale),
         parts=parts_of(overall["contributions"], scale, reach_of(record)),
         gauge=_gauge(overall, scale),
         index=index,

@@ -5,6 +5,7 @@ from typing import Any
 
 from dashfusion_cli.render.folder import face_share
 from dashfusion_cli.render.page_shell import fill_page, json_inside
+from dashfusion_cli.render.sign_colors import Sign, sign_of
 from dashfusion_models.analysis import label_of
 
 __all__ = ["index_row", "render_index"]
@@ -14,6 +15,8 @@ _SCRIPTS = ("theme.js", "steps.js", "table.js", "scores.js", "index.js")
 _CURVE_STEPS = 60  # of a small curve; more cannot be seen
 
 Row = dict[str, Any]
+
+_SIDES: Mapping[Sign, int] = {"negative": -1, "neutral": 0, "positive": 1}
 
 
 def index_row(record: Mapping[str, Any], *, path: str, report: str | None) -> Row:
@@ -40,7 +43,7 @@ def index_row(record: Mapping[str, Any], *, path: str, report: str | None) -> Ro
         "segments": len(segments),
         "face": round(face_share(segments), 4),
         "warnings": record["warnings"],
-        "curve": _curve(segments),
+        "curve": _curve(segments, record["model"]["label_range"]),
     }
 
 
@@ -94,11 +97,14 @@ def _labels(rows: Sequence[Row], scale: tuple[float, float]) -> list[str]:
     return [label for label in order if label in found]
 
 
-def _curve(segments: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """Return start, end and score of each step; means over equal stretches of a long file."""
+def _curve(segments: Sequence[Mapping[str, Any]], scale: Sequence[float]) -> list[list[float]]:
+    """Return start, end, score and side (-1, 0, 1) of each step.
+
+    A long file has means over equal stretches.
+    """
     if len(segments) <= _CURVE_STEPS:
-        return [[round(s["start_s"], 2), round(s["end_s"], 2), round(s["score"], 2)]
-                for s in segments]  # fmt: skip
+        return [_step(s["start_s"], s["end_s"], s["score"], s["label"]) for s in segments]
+    low, high = scale
     begin, end = segments[0]["start_s"], max(s["end_s"] for s in segments)
     each = (end - begin) / _CURVE_STEPS
     weight, total = [0.0] * _CURVE_STEPS, [0.0] * _CURVE_STEPS
@@ -109,7 +115,11 @@ def _curve(segments: Sequence[Mapping[str, Any]]) -> list[list[float]]:
         weight[place] += length_s
         total[place] += length_s * segment["score"]
     return [
-        [round(begin + i * each, 2), round(begin + (i + 1) * each, 2), round(t / w, 2)]
+        _step(begin + i * each, begin + (i + 1) * each, t / w, label_of(t / w, (low, high)))
         for i, (t, w) in enumerate(zip(total, weight, strict=True))
         if w
     ]
+
+
+def _step(start_s: float, end_s: float, score: float, label: str) -> list[float]:
+    return [round(start_s, 2), round(end_s, 2), round(score, 2), _SIDES[sign_of(label)]]

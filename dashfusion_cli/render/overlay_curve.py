@@ -67,7 +67,7 @@ class Curve:
         zero = level(0.0)
         draw.line((edge, zero, width - edge, zero), fill=(255, 255, 255, 120), width=finer)
         for segment in segments:
-            color = color_of(segment.score, label_range)
+            color = color_of(segment.label)
             left, right = (
                 round(finer * self._place(seconds, size[0]))
                 for seconds in (segment.start_s, segment.end_s)

@@ -1,23 +1,21 @@
 """Colours and plates of what is drawn over a video."""
 
-from PIL import Image
+from PIL import Image, ImageColor
 
+from dashfusion_cli.render.sign_colors import ON_DARK
 from dashfusion_cli.render.wording import signed
 
 __all__ = ["Rgb", "color_of", "ink_over", "minus_signed", "panel", "softened"]
 
 Rgb = tuple[int, int, int]
 
-_NEGATIVE: Rgb = (255, 110, 100)
-_NEUTRAL: Rgb = (205, 205, 205)
-_POSITIVE: Rgb = (95, 215, 120)
-_PLATE = (12, 12, 16, 150)
+_PLATE = (12, 12, 16, 200)  # so dark that coloured words can be read over a white picture
 
 
-def color_of(score: float, label_range: tuple[float, float]) -> Rgb:
-    """Return the colour of a score as it is written: what rounds to zero is neutral."""
-    written = float(signed(score, label_range))
-    return _POSITIVE if written > 0 else _NEGATIVE if written < 0 else _NEUTRAL
+def color_of(label: str) -> Rgb:
+    """Return the colour of a score with this label."""
+    red, green, blue = ImageColor.getrgb(ON_DARK.of(label))[:3]
+    return red, green, blue
 
 
 def minus_signed(score: float, label_range: tuple[float, float]) -> str:

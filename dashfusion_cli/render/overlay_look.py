@@ -97,7 +97,7 @@ class Overlay:
         draw, line = ImageDraw.Draw(picture), self._sizes.line
         around = (left - 1, top - 1, right + 1, bottom + 1)
         draw.rounded_rectangle(around, radius=3 * line, outline=(0, 0, 0), width=line + 2)
-        color = color_of(segment.score, self._range)
+        color = color_of(segment.label)
         draw.rounded_rectangle((left, top, right, bottom), 3 * line, outline=color, width=line)
 
     def _score_panel(self, index: int | None) -> Image.Image:
@@ -120,7 +120,7 @@ class Overlay:
 
         draw.line((left, middle, right, middle), fill=_RAIL, width=line)
         if segment is not None:
-            color: Rgb = color_of(segment.score, self._range)
+            color: Rgb = color_of(segment.label)
             if segment.interval is not None:
                 between = (place(segment.interval[0]), place(segment.interval[1]))
                 box = (between[0], middle - 2 * line, between[1], middle + 2 * line)

@@ -4,12 +4,15 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from dashfusion_cli.render.sign_colors import ON_DARK, ON_LIGHT
 
 __all__ = ["fill_page", "json_inside"]
 
@@ -30,7 +33,7 @@ def fill_page(
     The policy lets run what is inside and nothing else, and lets nothing be fetched but pictures
     in data: addresses and, in the words of a policy, `media`.
     """
-    css = [_own(name) for name in styles]
+    css = [_sign_colors(), *map(_own, styles)]
     js = [_own(name) for name in scripts]
     if charts:
         css.insert(0, _text(*_UPLOT, "uPlot.min.css"))
@@ -71,6 +74,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _sign_colors() -> str:
+    """Return the style that names the colours of the signs: --negative, --neutral, --positive."""
+    light, dark = asdict(ON_LIGHT), asdict(ON_DARK)
+    rules = (f"--{sign}: light-dark({light[sign]}, {dark[sign]});" for sign in light)
+    return f":root {{ {' '.join(rules)} }}"
 
 
 def _own(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dashfusion_cli.render.sign_colors import sign_of
 from dashfusion_cli.render.wording import REASONS, clock, signed
 from dashfusion_models.records import Word
 
@@ -81,7 +82,7 @@ def sentences_of(record: Record, words: Sequence[Sequence[Word]] = ()) -> Iterat
             pieces=tuple(_pieces(segment["text"] or "", known)),
             score=_minus(signed(segment["score"], scale)),
             label=segment["label"],
-            level=level_of(segment["score"], scale),
+            level=level_of(segment["score"], segment["label"], scale),
             interval=_interval(segment["interval"], scale),
             parts=parts_of(segment["contributions"], scale, reach),
             notes=tuple(_notes(segment)),
@@ -115,23 +116,21 @@ def reach_of(record: Record) -> float:
     return max([(high - low) / 12, *found])
 
 
-def level_of(score: float, scale: tuple[float, float]) -> int:
-    """Return the shade of a score, from -6 to 6; 0 is what is written as zero or nearly so."""
+def level_of(score: float, label: str, scale: tuple[float, float]) -> int:
+    """Return the shade of a score, from -6 to 6; 0 where its label is neutral."""
     low, high = scale
     reach = high if score > 0 else -low
     share = min(1.0, abs(score) / reach) if reach > 0 else 0.0
-    level = round(share * LEVELS)
-    return level if score > 0 else -level
+    level = max(1, round(share * LEVELS))
+    return {"negative": -level, "neutral": 0, "positive": level}[sign_of(label)]
 
 
 def moments_of(sentences: Sequence[Sentence], record: Record) -> dict[str, list[Sentence]]:
-    """Return the strongest sentences on each side, the strongest first."""
-    scale = _scale(record)  # what is written as zero is on neither side
-    scores = [float(signed(segment["score"], scale)) for segment in record["segments"]]
-    exact = [segment["score"] for segment in record["segments"]]
-    order = sorted(range(len(scores)), key=lambda i: exact[i])
-    lowest = [sentences[i] for i in order if scores[i] < 0][:_MOMENTS]
-    highest = [sentences[i] for i in reversed(order) if scores[i] > 0][:_MOMENTS]
+    """Return the strongest sentences on each side, the strongest first; neutral is no side."""
+    scores = [segment["score"] for segment in record["segments"]]
+    order = sorted(range(len(scores)), key=lambda i: scores[i])
+    lowest = [sentences[i] for i in order if sentences[i].level < 0][:_MOMENTS]
+    highest = [sentences[i] for i in reversed(order) if sentences[i].level > 0][:_MOMENTS]
     return {"positive": highest, "negative": lowest}
 
 

@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from html import escape
 
 from dashfusion_cli.render.captions import Caption, captions_of
+from dashfusion_cli.render.sign_colors import ON_DARK, sign_of
 from dashfusion_models.analysis import Analysis, Segment
 
 __all__ = ["render_srt", "render_vtt"]
 
-# Told apart by those who see no red or green (Okabe & Ito, 2008).
-_STYLES = {"positive": "#56b4e9", "neutral": "#ffffff", "negative": "#e69f00"}
+# Players show captions on black. A line under the words says the sign without its colour.
+_STYLES = {
+    "positive": f"color: {ON_DARK.positive}; text-decoration: underline",
+    "neutral": f"color: {ON_DARK.neutral}",
+    "negative": f"color: {ON_DARK.negative}; text-decoration: underline dashed",
+}
 
 
 def render_srt(analysis: Analysis, *, scores: bool = False) -> bytes:
@@ -33,7 +38,7 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
     Each carries the classes `positive`, `neutral` or `negative`, and its label with a hyphen for a
     space. With `scores`, the score stands before what is said.
     """
-    style = "\n".join(f"::cue(.{name}) {{ color: {color} }}" for name, color in _STYLES.items())
+    style = "\n".join(f"::cue(.{name}) {{ {rules} }}" for name, rules in _STYLES.items())
     model = f"{analysis.model.name} ({analysis.model.license})".replace("-->", "->")
     blocks = [
         "WEBVTT\n",
@@ -43,7 +48,7 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
     for number, (segment, caption) in enumerate(_captions(analysis), start=1):
         times = f"{_time(caption.start_s, '.')} --> {_time(caption.end_s, '.')}"
         text = escape(_text(segment, caption, scores=scores), quote=False)
-        classes = ".".join(dict.fromkeys((_sign(segment), segment.label.replace(" ", "-"))))
+        classes = ".".join(dict.fromkeys((sign_of(segment.label), segment.label.replace(" ", "-"))))
         blocks.append(f"{number}\n{times}\n<c.{classes}>{text}</c>\n")
     return "\n".join(blocks).encode("utf-8", "replace")
 
@@ -57,11 +62,6 @@ def _captions(analysis: Analysis) -> Iterator[tuple[Segment, Caption]]:
 def _text(segment: Segment, caption: Caption, *, scores: bool) -> str:
     """The lines, with the score in front where it is wanted."""
     return f"[{segment.score:+.1f}] {caption.text}" if scores else caption.text
-
-
-def _sign(segment: Segment) -> str:
-    """The last word of a label: its strength goes."""
-    return segment.label.split()[-1]
 
 
 def _time(seconds: float, mark: str) -> str:

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dashfusion_cli.render.plain import Look, drawn, new_table, safe
+from dashfusion_cli.render.sign_colors import ON_TERMINAL
 from dashfusion_cli.render.wording import clock, signed
 from dashfusion_models.analysis import Analysis, Overall, Segment
 from dashfusion_models.records import Modality, Streams
@@ -83,8 +84,9 @@ def _score_cells(
     scored: Segment | Overall, analysis: Analysis, look: Look, *, roomy: bool
 ) -> list[RenderableType]:
     """Return the cells that a segment and the whole clip share: score, bar, label."""
-    style = "green" if scored.score > 0 else "red" if scored.score < 0 else ""
-    score = Text(
+    style = ON_TERMINAL[look.colors].of(scored.label)
+    score = Text()  # without a style that what is less sure would inherit
+    score.append(
         signed(scored.score, analysis.model.label_range).rjust(_SCORE_WIDTH),
         style=f"bold {style}".strip(),
     )

@@ -15,7 +15,7 @@ import pytest
 import dashfusion_cli
 from dashfusion_cli.render.html import link_to, render_html
 from dashfusion_cli.render.page_view import level_of
-from dashfusion_models.analysis import ModelInfo
+from dashfusion_models.analysis import ModelInfo, label_of
 from dashfusion_models.media import probe
 from dashfusion_models.records import MediaInfo
 
@@ -116,11 +116,16 @@ def test_the_policy_allows_what_is_inside_and_nothing_else() -> None:
     assert not re.search(r"<[^>]+ (style|on\w+)=", page.split("</head>")[1].split("<script")[0])
 
 
-def test_levels_go_with_sign_and_strength() -> None:
+def test_levels_go_with_label_and_strength() -> None:
+    def level(score: float, scale: tuple[float, float]) -> int:
+        return level_of(score, label_of(score, scale), scale)
+
     unit = (-3.0, 3.0)
-    assert [level_of(s, unit) for s in (-3, -1.5, -0.1, 0, 0.1, 0.6, 3)] == [-6, -3, 0, 0, 0, 1, 6]
-    assert level_of(-0.5, (-1.0, 1.0)) == -3
-    assert level_of(0.7, (0.0, 1.0)) == 4
+    scores = (-3.0, -1.5, -0.6, -0.5, -0.1, 0.0, 0.1, 0.5, 0.6, 3.0)
+    assert [level(s, unit) for s in scores] == [-6, -3, -1, 0, 0, 0, 0, 0, 1, 6]
+    sims = (-1.0, 1.0)
+    assert [level(s, sims) for s in (-0.5, 0.05, 0.1, 0.12, 0.7)] == [-3, 0, 0, 1, 4]
+    assert level(0.7, (0.0, 1.0)) == 4
 
 
 def test_moments_and_gaps_are_those_planted() -> None:
@@ -194,9 +199,10 @@ def test_a_picture_has_no_curve_and_no_transcript() -> None:
     assert not re.search(r"Transcript|Strongest|id=.curve", body)
 
 
-def test_what_is_written_as_zero_is_no_strong_moment() -> None:
-    found = analysis("a.mp4", segment("so", -0.04), segment("bad", -0.06))
-    assert re.findall(r'class="moment" data-sentence="(\d)"', page_of(found)) == ["1"]
+def test_what_is_neutral_is_no_strong_moment() -> None:
+    scores = (-0.04, -0.5, -0.6, 0.4, 0.7)
+    found = analysis("a.mp4", *(segment("so", score) for score in scores))
+    assert re.findall(r'class="moment" data-sentence="(\d)"', page_of(found)) == ["4", "2"]
 
 
 def test_the_command_puts_a_small_copy_inside(

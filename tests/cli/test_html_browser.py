@@ -81,9 +81,15 @@ def test_the_curve_has_the_values_of_the_json(opened: Chrome, video: Path) -> No
     plots = js(
         opened, "document.getElementById('curve').plots.map((p) => p.data.map((d) => [...d]))"
     )
-    x, upper, lower, _, score = plots[0]
+    x, upper, lower, score, *by_sign = plots[0]
     assert score[0::3] == score[1::3] == [s["score"] for s in body]
     assert score[2::3] == [None] * len(body)
+    for drawn, sign in zip(by_sign, ["negative", "neutral", "positive"], strict=True):
+        assert (
+            drawn[0::3]
+            == drawn[1::3]
+            == [s["score"] if s["label"].endswith(sign) else None for s in body]
+        )
     assert x[0::3] == [s["start_s"] for s in body] and x[1::3] == [s["end_s"] for s in body]
     assert list(zip(lower[::3], upper[::3], strict=True)) == [tuple(s["interval"]) for s in body]
     for plot, name in zip(plots[1:], ["text", "audio", "vision"], strict=True):

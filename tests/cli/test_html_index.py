@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import html5lib
 import pytest
+from PIL.ImageColor import getrgb
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -15,6 +16,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from dashfusion_cli.folder_pages import write_pages
 from dashfusion_cli.output import OutputError
 from dashfusion_cli.render.html_index import index_row
+from dashfusion_cli.render.sign_colors import ON_LIGHT
 from dashfusion_models.analysis import Overall, label_of
 from dashfusion_models.records import Streams
 
@@ -47,6 +49,27 @@ def thousand() -> Iterator[dict[str, Any]]:
             yield failure(name, "neither speech nor a face found; see what is in it")
         else:
             yield record(name, round(2.9 - 5.8 * number / COUNT, 4))
+
+
+HARD_NAMES = (
+    "interviews/2024-03-17_participant_0042_session_2_camera_left_take_003.mp4",
+    f"{'long ' * 40}end.mp4",
+    f"{'x' * 90}.mp4",
+    "a/deep/folder/with/many/levels/clip.mov",
+    "مقابلات/كان الفيلم رائعاً حقاً وأعجبني كثيراً.mp4",
+    "访谈/这部电影真的非常好看我和我的朋友们都很喜欢.mp4",
+)
+
+
+def hard() -> Iterator[dict[str, Any]]:
+    """Names that are hard to show, the widest of every other cell, and failures."""
+    for number, name in enumerate(HARD_NAMES):
+        seen = record(name, (-2.9, 0.4)[number % 2])
+        seen["segments"][0]["present"]["vision"] = 1.0
+        seen["media"]["duration_s"] = 36_000.0
+        seen["language"]["code"] = "zh-Hant"
+        yield seen
+    yield failure("broken/2024-03-17_participant_0043.mp4", "cannot be decoded; " * 4)
 
 
 def rows_of(page: Path) -> list[dict[str, Any]]:
@@ -108,7 +131,7 @@ def test_a_long_curve_is_means_over_equal_stretches() -> None:
     many = [segment("x", float(i % 2), start_s=float(i), end_s=i + 1.0) for i in range(600)]
     row = index_row(analysis("a.mp4", *many).to_dict(), path="a.mp4", report=None)
     assert len(row["curve"]) == 60
-    assert row["curve"][0] == [0.0, 10.0, 0.5] and row["curve"][-1] == [590.0, 600.0, 0.5]
+    assert row["curve"][0] == [0.0, 10.0, 0.5, 0] and row["curve"][-1] == [590.0, 600.0, 0.5, 0]
 
 
 # -- in a browser --
@@ -173,7 +196,7 @@ def test_only_rows_in_sight_are_made_wherever_one_scrolls(opened: Chrome) -> Non
         return len(opened.find_elements(By.CSS_SELECTOR, "#rows tr:not(.space)"))
 
     height = opened.execute_script("return document.getElementById('table').offsetHeight")
-    assert height == pytest.approx(44 * COUNT, abs=60)
+    assert height == pytest.approx(48 * COUNT, abs=60)
     for place in (0, 9_000, 21_000, 44_000, 3_000):
         opened.execute_script(f"document.getElementById('window').scrollTop = {place}")
         WebDriverWait(opened, 5).until(lambda b: len(names(b)) > 6)
@@ -198,7 +221,7 @@ def test_filters_go_together_and_can_be_cleared(opened: Chrome) -> None:
     wanted = [r for r in thousand() if r.get("overall", {}).get("label") == "weakly positive"]
     WebDriverWait(opened, 5).until(lambda _: count() == f"{len(wanted)} of 1000 files")
     below = opened.find_element(By.ID, "spread-text").text
-    assert below.startswith(f"{len(wanted)} scores: 0 below 0, {len(wanted)} above 0")
+    assert below.startswith(f"{len(wanted)} scores: 0 negative, 0 neutral, {len(wanted)} pos")
 
 
 @needs_chromium
@@ -219,3 +242,71 @@ def test_it_asks_for_nothing_and_stands_in_the_window(opened: Chrome, width: int
     asked = {url for url in requested(opened) if not url.startswith("data:")}
     assert asked == {opened.current_url}
     assert complaints(opened) == []
+
+
+@pytest.fixture(scope="module")
+def hard_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hard")
+    write_pages(hard(), folder, MEDIA, {})
+    return folder
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 640, 768, 860, 1000, 1280])
+def test_no_cell_is_cut(browser: Chrome, hard_results: Path, width: int) -> None:
+    show(browser, width=width, height=1600)
+    browser.get((hard_results / "index.html").as_uri())
+    cut = """
+      return [...document.querySelectorAll("#rows td, #rows .name, th")].filter((cell) => {
+        const { width, height } = cell.getBoundingClientRect();
+        return width && (cell.scrollWidth > cell.clientWidth || cell.scrollHeight > height + 1);
+      }).map((cell) => cell.textContent);
+    """
+    assert browser.execute_script(cut) == []
+    shown = "return [...document.querySelectorAll('#rows tr')].map((row) => row.innerText)"
+    texts = [text for text in browser.execute_script(shown) if text]
+    assert len(texts) == len(HARD_NAMES) + 1
+    for text in texts:
+        assert (
+            "failed:" in text
+            or ("\N{MINUS SIGN}2.9" in text and "strongly negative" in text)
+            or ("+0.4" in text and "neutral" in text)
+        )
+        assert ".m" in text.splitlines()[0]
+    assert ("100\u00a0%" in "".join(texts)) == (width > 860)
+    box = "const box = document.getElementById('window'); return box.scrollWidth - box.clientWidth"
+    assert browser.execute_script(box) == 0
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_screen_reader_finds_a_table(browser: Chrome, hard_results: Path, width: int) -> None:
+    show(browser, width=width, height=1600)
+    browser.get((hard_results / "index.html").as_uri())
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    found = [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in nodes
+        if not node["ignored"]
+    ]
+    names: dict[str, list[str]] = {}
+    for role, name in found:
+        names.setdefault(role, []).append(" ".join(name.split()))
+    assert len(names["table"]) == 1
+    assert len(names["row"]) == len(HARD_NAMES) + 2
+    minus = "\N{MINUS SIGN}"
+    assert {f"strongly negative {minus}3.4 to {minus}2.4", "+0.4"} <= set(names["cell"])
+    assert {"file", "score", "label"} <= {name.split()[0] for name in names["columnheader"]}
+    assert HARD_NAMES[0] in names["link"]
+
+
+@needs_chromium
+def test_sign_colours_are_those_of_labels(browser: Chrome, hard_results: Path) -> None:
+    show(browser, width=1280, height=1600)
+    browser.get((hard_results / "index.html").as_uri())
+    colors = browser.execute_script("""
+      const color = (cell) => getComputedStyle(cell).color;
+      return ["-2.9", "+0.4"].map((score) => color([...document.querySelectorAll("td.score")]
+        .find((cell) => cell.textContent.replace("\u2212", "-") === score)));
+    """)
+    assert colors == [f"rgb{getrgb(c)}" for c in (ON_LIGHT.negative, ON_LIGHT.neutral)]

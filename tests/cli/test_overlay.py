@@ -159,7 +159,7 @@ def test_what_is_drawn_is_there_at_its_time_only(tmp_path: Path) -> None:
     assert all((caption[n] > 220) == (13 <= n < 37) for n in range(50) if n not in (12, 37))
     inside, edge = frames[25][150:200, 370:430], frames[25][130:220, 318:324]
     assert np.abs(inside - 120).max() < 12  # the face itself stays as it is
-    assert (edge[..., 0] - edge[..., 2]).max() > 60  # its box is red: what is said is negative
+    assert (edge[..., 0] - edge[..., 2]).max() > 60  # its box is orange: what is said is negative
     assert np.abs(frames[5][130:220, 318:324] - 120).max() < 12
     bright = [int(np.argmax(p[320:350].min(axis=(0, 2)))) for p in frames.values()]
     assert bright[10] < bright[25] < bright[40]  # where it is being played

@@ -1,7 +1,7 @@
 import pytest
 from rich.cells import cell_len
 
-from dashfusion_cli.render.plain import Look
+from dashfusion_cli.render.plain import ColorSystem, Look
 from dashfusion_cli.render.table import render_table
 from dashfusion_models.analysis import ModelInfo, Overall
 from dashfusion_models.records import Streams
@@ -80,3 +80,20 @@ def test_a_scale_of_one_shows_two_decimals() -> None:
     )
     assert "+0.75 ······│████▌·" in text
     assert "-1    0    +1" in text
+
+
+@pytest.mark.parametrize(
+    ("colors", "positive", "negative"),
+    [("standard", "94", "91"), ("256", "38;5;63", "38;5;130"),
+     ("truecolor", "38;2;0;114;236", "38;2;184;92;0")],
+)  # fmt: skip
+def test_each_terminal_gets_colours_that_it_has(
+    colors: ColorSystem, positive: str, negative: str
+) -> None:
+    overall = Overall(0.4, "neutral", (-0.2, 1.9), NONE)
+    for score, code in ((1.6, positive), (-1.6, negative), (0.4, None)):
+        text = render_table(
+            analysis("a", segment("x", score), overall=overall), Look(colors=colors)
+        )
+        assert [c for c in (positive, negative) if f"{c}m" in text] == ([code] if code else [])
+        assert f"{score:+.1f}" in text

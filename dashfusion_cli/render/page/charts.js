@@ -6,34 +6,20 @@ const Charts = (() => {
   const LANE = 42;
   const LAST_LANE = 74; // with the axis of time
   const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200];
+  const SIGNS = ["negative", "neutral", "positive"];
   const FONT = "12px system-ui, sans-serif";
 
   let plots = [];
   let colors = {};
 
   function readColors() {
-    for (const name of ["positive", "negative", "neutral", "ink", "soft", "line"]) {
+    for (const name of [...SIGNS, "ink", "soft", "line"]) {
       colors[name] = Theme.color(name);
     }
     colors.band = Theme.color("neutral", 0.28);
     colors.link = Theme.color("neutral", 0.6);
     colors.above = Theme.color("positive", 0.75);
     colors.below = Theme.color("negative", 0.75);
-  }
-
-  /** Blue above zero, orange below, grey between; sides are told by place as well. */
-  function bySign(plot) {
-    const { top, height } = plot.bbox;
-    const { min, max } = plot.scales.y;
-    const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
-    const zero = max / (max - min);
-    const soft = 0.02;
-    const stops = [
-      [0, colors.positive], [zero - soft, colors.positive], [zero, colors.neutral],
-      [zero + soft, colors.negative], [1, colors.negative],
-    ];
-    for (const [at, color] of stops) gradient.addColorStop(Math.min(1, Math.max(0, at)), color);
-    return gradient;
   }
 
   function timeAxis(show) {
@@ -87,6 +73,10 @@ const Charts = (() => {
     };
     const edge = (i) => Steps.values(segments, (s) => (s.interval ? s.interval[i] : null));
     const scores = Steps.values(segments, (s) => s.score);
+    const those = (sign) => Steps.values(segments, (s) => (Steps.signOf(s.label) === sign ? s.score : null));
+    const step = (sign) => ({
+      label: sign, stroke: () => colors[sign], width: segments.length > 60 ? 3 : 4, cap: "butt", points: { show: false },
+    });
     const none = { stroke: "transparent", points: { show: false } };
     const options = {
       ...common(CURVE, [low - pad, high + pad], lengthS, [timeAxis(false), scoreAxis]),
@@ -95,12 +85,12 @@ const Charts = (() => {
         { ...none, label: "upper" },
         { ...none, label: "lower" },
         { label: "link", stroke: () => colors.link, width: 1, spanGaps: true, points: { show: false } },
-        { label: "score", stroke: bySign, width: segments.length > 60 ? 3 : 4, cap: "butt", points: { show: false } },
+        ...SIGNS.map(step),
       ],
       bands: [{ series: [1, 2], fill: () => colors.band }],
       hooks: { drawAxes: [(plot) => zeroLine(plot)] },
     };
-    const data = [Steps.times(segments), edge(1), edge(0), scores, scores];
+    const data = [Steps.times(segments), edge(1), edge(0), scores, ...SIGNS.map(those)];
     return new uPlot(options, data, box);
   }
 

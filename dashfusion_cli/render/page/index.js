@@ -5,6 +5,8 @@
   const filters = document.getElementById("filters");
   const [text, label, failures] = ["text", "label", "failures"].map((id) => document.getElementById(id));
   const heads = [...document.querySelectorAll("th")];
+  const LONG = 40; // letters; a longer path is written smaller
+  const LONGEST = 56; // letters of a folder or a file
   const order = { key: "path", down: false };
   const byName = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
   for (const row of rows) {
@@ -17,6 +19,7 @@
   function cell(row, name, content) {
     const td = document.createElement("td");
     td.className = name;
+    td.setAttribute("role", "cell"); // also where a style makes the row no row of a table
     if (content instanceof Node) td.append(content);
     else td.textContent = content ?? "";
     row.append(td);
@@ -25,33 +28,55 @@
 
   function nameOf(row) {
     const name = document.createElement(row.report ? "a" : "span");
-    name.textContent = row.path;
-    name.dir = "auto";
+    name.className = row.path.length > LONG ? "name long" : "name";
+    name.dir = "ltr"; // folders from left to right, each in its own direction
     name.title = row.path;
-    if (row.report) name.href = row.report;
+    if (row.report) {
+      name.href = row.report;
+      name.setAttribute("aria-label", row.path); // whole, and without a pause at each folder
+    }
+    const pieces = row.path.split(/(?<=[/\\])/);
+    pieces.forEach((piece, i) => {
+      const [, text, mark] = piece.match(/^(.*?)([/\\]?)$/su);
+      const part = document.createElement("bdi");
+      part.textContent = shortened(text);
+      if (i < pieces.length - 1) part.className = "folder";
+      name.append(part, mark);
+      if (mark) name.append(document.createElement("wbr"));
+    });
     return name;
   }
 
-  function levelOf(score) {
-    const reach = score > 0 ? range[1] : -range[0];
-    return Math.sign(score) * Math.round(6 * Math.min(1, Math.abs(score) / reach));
+  /** A very long name without its middle: its end tells files apart. */
+  function shortened(text) {
+    const letters = [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment);
+    if (letters.length <= LONGEST) return text;
+    return `${letters.slice(0, LONGEST / 2).join("")}…${letters.slice(-LONGEST / 2).join("")}`;
+  }
+
+  /** What may take several lines. */
+  function told(text, start = "") {
+    const span = document.createElement("span");
+    span.className = "told";
+    if (start) span.append(Object.assign(document.createElement("b"), { textContent: start }), " ");
+    span.append(text);
+    span.title = text;
+    return span;
   }
 
   function make(row) {
     const tr = document.createElement("tr");
+    tr.setAttribute("role", "row");
     cell(tr, "path", nameOf(row));
     if (!row.done) {
       tr.className = "failed";
-      const reason = document.createElement("span");
-      reason.textContent = `failed: ${row.notes}`;
-      const rest = cell(tr, "reason", reason);
-      rest.title = row.notes;
+      const rest = cell(tr, "reason", told(row.notes, "failed:"));
       rest.colSpan = heads.filter((head) => head.offsetWidth).length - 1;
       return tr;
     }
     cell(tr, "duration", row.duration ? Steps.clock(row.duration, 0) : "image");
     const score = cell(tr, "score", Steps.signed(row.score, range));
-    score.dataset.level = levelOf(row.score) || 0;
+    score.classList.add(Steps.signOf(row.label));
     cell(tr, "curve", Scores.curve(row, range));
     const words = cell(tr, "label", row.label);
     if (row.interval) {
@@ -61,9 +86,9 @@
       words.append(interval);
     }
     cell(tr, "segments", row.segments);
-    cell(tr, "face", `${Math.round(100 * row.face)} %`);
+    cell(tr, "face", `${Math.round(100 * row.face)}\u00a0%`);
     cell(tr, "language", row.language);
-    cell(tr, "notes", row.notes).title = row.notes;
+    cell(tr, "notes", told(row.notes));
     return tr;
   }
 
@@ -96,18 +121,18 @@
     table.set(sorted(found));
     document.getElementById("count").textContent = found.length === rows.length
       ? `${rows.length} files` : `${found.length} of ${rows.length} files`;
-    const scores = found.filter((row) => row.done).map((row) => row.score);
-    spread(scores);
-    document.getElementById("spread-text").textContent = spreadInWords(scores);
+    const done = found.filter((row) => row.done);
+    spread(done);
+    document.getElementById("spread-text").textContent = spreadInWords(done);
   }
 
-  function spreadInWords(scores) {
-    if (!scores.length) return "no scores";
+  function spreadInWords(done) {
+    if (!done.length) return "no scores";
+    const scores = done.map((row) => row.score);
     const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
     const middle = [...scores].sort((a, b) => a - b)[scores.length >> 1];
-    const below = scores.filter((score) => Number(Steps.signed(score, range).replace("\u2212", "-")) < 0).length;
-    const above = scores.filter((score) => Number(Steps.signed(score, range)) > 0).length;
-    return `${scores.length} scores: ${below} below 0, ${above} above 0; mean ${Steps.signed(mean, range)}, median ${Steps.signed(middle, range)}`;
+    const signs = ["negative", "neutral", "positive"].map((sign) => `${done.filter((row) => Steps.signOf(row.label) === sign).length} ${sign}`);
+    return `${scores.length} scores: ${signs.join(", ")}; mean ${Steps.signed(mean, range)}, median ${Steps.signed(middle, range)}`;
   }
 
   function tellAll() {

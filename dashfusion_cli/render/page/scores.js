@@ -5,6 +5,7 @@ const Scores = (() => {
   const [WIDTH, HEIGHT] = [150, 32];
   const BARS = 24;
   const PAPER = 660; // pixels across a printed page
+  const SIGNS = ["negative", "neutral", "positive"];
 
   function element(name, attributes) {
     const made = document.createElementNS(SVG, name);
@@ -12,19 +13,18 @@ const Scores = (() => {
     return made;
   }
 
-  /** Steps up (blue) and down (orange) from the line of zero. */
+  /** Steps up and down from the line of zero, in the colours of their signs. */
   function curve({ curve: steps, duration }, [low, high]) {
     const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
     const x = (seconds) => (WIDTH * seconds) / Math.max(duration, steps.at(-1)?.[1] ?? 0, 1e-6);
     const y = (score) => 1 + ((HEIGHT - 2) * (high - Math.min(high, Math.max(low, score)))) / (high - low);
-    const paths = { positive: "", negative: "" };
-    for (const [start, end, score] of steps) {
+    const paths = { negative: "", neutral: "", positive: "" };
+    for (const [start, end, score, side] of steps) {
       const width = Math.max(1, x(end) - x(start)).toFixed(1);
-      const side = score < 0 ? "negative" : "positive";
       const tall = Math.abs(y(score) - y(0)) < 1 ? Math.sign(y(score) - y(0)) || -1 : y(score) - y(0);
-      paths[side] += `M${x(start).toFixed(1)} ${y(0).toFixed(1)}h${width}v${tall.toFixed(1)}h-${width}z`;
+      paths[SIGNS[side + 1]] += `M${x(start).toFixed(1)} ${y(0).toFixed(1)}h${width}v${tall.toFixed(1)}h-${width}z`;
     }
-    for (const [side, d] of Object.entries(paths)) if (d) svg.append(element("path", { class: side, d }));
+    for (const [sign, d] of Object.entries(paths)) if (d) svg.append(element("path", { class: sign, d }));
     svg.append(element("path", { class: "zero", d: `M0 ${y(0)}H${WIDTH}` }));
     return svg;
   }
@@ -39,17 +39,17 @@ const Scores = (() => {
     return counts;
   }
 
-  /** Draw the spread; returns what draws it anew for other scores. */
+  /** Draw the spread; returns what draws it anew for other rows. A bar's neutral part is its lowest. */
   function spread(box, range) {
     const [low, high] = range;
     const each = (high - low) / BARS;
     const middles = Array.from({ length: BARS }, (_, i) => low + each * (i + 0.5));
     const colors = {};
     const read = () => {
-      for (const name of ["positive", "negative", "soft", "line"]) colors[name] = Theme.color(name);
+      for (const name of [...SIGNS, "soft", "line"]) colors[name] = Theme.color(name);
     };
     read();
-    const side = (name) => ({
+    const bars = (name) => ({
       label: name, width: 0, fill: () => colors[name], stroke: () => colors[name],
       points: { show: false }, paths: uPlot.paths.bars({ size: [0.9, 100], gap: 1 }),
     });
@@ -69,16 +69,17 @@ const Scores = (() => {
           incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000],
         },
       ],
-      series: [{}, side("negative"), side("positive")],
-    }, [middles, middles.map(() => 0), middles.map(() => 0)], box);
+      series: [{}, bars("negative"), bars("positive"), bars("neutral")],
+    }, [middles, ...SIGNS.map(() => middles.map(() => 0))], box);
     new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: 130 })).observe(box);
     Theme.whenChanged(() => { read(); plot.redraw(); });
     addEventListener("beforeprint", () => plot.setSize({ width: Math.min(PAPER, box.clientWidth), height: 130 }));
     addEventListener("afterprint", () => plot.setSize({ width: box.clientWidth, height: 130 }));
-    return (scores) => {
-      const counts = counted(scores, range);
-      const only = (keep) => counts.map((count, i) => (keep(middles[i]) ? count : null));
-      plot.setData([middles, only((m) => m < 0), only((m) => m >= 0)]);
+    return (rows) => {
+      const count = (sign) => counted(rows.filter((row) => Steps.signOf(row.label) === sign).map((row) => row.score), range);
+      const [negative, neutral, positive] = SIGNS.map(count);
+      const upon = (some) => some.map((n, i) => (n ? n + neutral[i] : null));
+      plot.setData([middles, upon(negative), upon(positive), neutral.map((n) => n || null)]);
     };
   }
 

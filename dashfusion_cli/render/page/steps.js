@@ -37,5 +37,10 @@ const Steps = (() => {
     return Number(text) > 0 ? `+${text}` : text.replace("-", "\u2212");
   }
 
-  return { MODALITIES, NAMES, clock, signed, times, values };
+  /** The last word of a label: negative, neutral or positive. */
+  function signOf(label) {
+    return label.split(" ").at(-1);
+  }
+
+  return { MODALITIES, NAMES, clock, signOf, signed, times, values };
 })();

@@ -1,15 +1,14 @@
 "use strict";
 /* A table of very many rows: only those in sight are made, above and below them stands a space. */
 const Table = (() => {
-  const ROW = 44; // pixels, as the style says
   const BEYOND = 12; // rows made above and below those in sight
 
-  function space(rows) {
+  function space(height) {
     const tr = document.createElement("tr");
     tr.className = "space";
     tr.setAttribute("aria-hidden", "true");
     const td = document.createElement("td");
-    td.style.height = `${rows * ROW}px`;
+    td.style.height = `${height}px`;
     tr.append(td);
     return tr;
   }
@@ -19,16 +18,18 @@ const Table = (() => {
     let rows = [];
     let shown = [0, 0];
     let isPrinting = false;
+    let height = 0; // of a row in pixels, as the style says
 
     function inSight() {
       if (isPrinting) return [0, rows.length];
-      const first = Math.floor(box.scrollTop / ROW) - BEYOND;
-      const count = Math.ceil(box.clientHeight / ROW) + 2 * BEYOND;
+      const first = Math.floor(box.scrollTop / height) - BEYOND;
+      const count = Math.ceil(box.clientHeight / height) + 2 * BEYOND;
       const begin = Math.max(0, Math.min(first, rows.length - count));
       return [begin, Math.min(rows.length, begin + count)];
     }
 
     function draw() {
+      height = parseFloat(getComputedStyle(box).getPropertyValue("--row"));
       shown = inSight();
       const [begin, end] = shown;
       const made = rows.slice(begin, end).map((row, i) => {
@@ -37,7 +38,7 @@ const Table = (() => {
         return tr;
       });
       const focused = document.activeElement?.closest?.("#rows a")?.getAttribute("href");
-      body.replaceChildren(space(begin), ...made, space(rows.length - end));
+      body.replaceChildren(space(begin * height), ...made, space((rows.length - end) * height));
       if (focused) made.map((tr) => tr.querySelector("a")).find((a) => a?.getAttribute("href") === focused)?.focus({ preventScroll: true });
     }
 
