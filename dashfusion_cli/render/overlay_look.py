@@ -14,6 +14,7 @@ from dashfusion_cli.render.captions import Caption, captions_of
 from dashfusion_cli.render.overlay_curve import Curve
 from dashfusion_cli.render.overlay_fonts import Fonts
 from dashfusion_cli.render.overlay_ink import Rgb, color_of, ink_over, minus_signed, panel, softened
+from dashfusion_cli.render.overlay_places import Room, caption_places
 from dashfusion_models.analysis import Analysis, Segment
 from dashfusion_models.records import FacePath, Span
 
@@ -33,6 +34,7 @@ class _Sizes:
 
     letter: int  # of captions
     margin: int
+    score: int  # the height of the panel at the top
     curve: int  # the height of the strip at the bottom
     line: int
 
@@ -42,6 +44,7 @@ class _Sizes:
         return cls(
             letter=letter,
             margin=max(2, letter // 2),
+            score=round(2.7 * letter),
             curve=max(12, 3 * letter),
             line=max(2, round(letter / 9)),
         )
@@ -60,10 +63,15 @@ class Overlay:
         self._range = analysis.model.label_range
         self._segments = analysis.segments
         self._starts = [segment.start_s for segment in analysis.segments]
-        self._captions = [c for segment in analysis.segments for c in captions_of(segment)]
+        captions = [captions_of(segment) for segment in analysis.segments]
+        self._captions = [caption for of_segment in captions for caption in of_segment]
         self._caption_starts = [caption.start_s for caption in self._captions]
         strip = (width, min(height, self._sizes.curve))
         self._curve = Curve(analysis.segments, self._range, window, strip, self._sizes.line)
+        self._room = self._caption_room()
+        sizes = [[self._caption_size(caption)[1] for caption in of] for of in captions]
+        places = caption_places(analysis.segments, sizes, self._room)
+        self._places = [place for place, of in zip(places, captions, strict=True) for _ in of]
         self._drawn_segment: tuple[int | None, Image.Image] | None = None
         self._drawn_caption: tuple[int, Image.Image] | None = None
 
@@ -80,8 +88,7 @@ class Overlay:
         caption = _current(self._captions, self._caption_starts, seconds)
         if caption is not None:
             drawn = self._caption(caption)
-            place = ((self._width - drawn.width) // 2, max(0, top - margin - drawn.height))
-            ink_over(picture, drawn, place)
+            ink_over(picture, drawn, self._room.corner(self._places[caption], drawn.size))
         return np.asarray(picture)
 
     def _face(self, picture: Image.Image, segment: Segment, seconds: float) -> None:
@@ -110,7 +117,7 @@ class Overlay:
         """The bar from one end of the scale to the other, with the score and its label above."""
         letter, line = self._sizes.letter, self._sizes.line
         wide = min(self._width - 2 * self._sizes.margin, 13 * letter)
-        image = panel(wide, round(2.7 * letter))
+        image = panel(wide, self._sizes.score)
         draw = ImageDraw.Draw(image)
         left, right, middle = letter // 2, wide - letter // 2, round(2.0 * letter)
         low, high = self._range
@@ -153,20 +160,34 @@ class Overlay:
 
     def _draw_caption(self, caption: Caption) -> Image.Image:
         """White letters on a dark plate, the lines in the middle, shrunk to what has room."""
+        size, box = self._caption_size(caption)
+        font = self._fonts.words(caption.text, size)
+        above, below = font.getmetrics()
+        image = panel(*box)
+        draw = ImageDraw.Draw(image)
+        for i, line in enumerate(caption.lines):
+            middle = (image.width / 2, size // 4 + i * (above + below) + above)
+            draw.text(middle, line, fill=(255, 255, 255), font=font, anchor="ms")
+        return image
+
+    def _caption_size(self, caption: Caption) -> tuple[int, tuple[int, int]]:
+        """Return the size of a caption's letters, and the width and height of its plate."""
         size, room = self._sizes.letter, self._width - 2 * self._sizes.margin
         while size > 6 and self._widest(caption, size) + size > room:
             size -= 1
-        font = self._fonts.words(caption.text, size)
-        above, below = font.getmetrics()
-        step = above + below
-        image = panel(
-            min(room, self._widest(caption, size) + size), step * len(caption.lines) + size // 2
+        step = sum(self._fonts.words(caption.text, size).getmetrics())
+        wide = min(room, self._widest(caption, size) + size)
+        return size, (wide, step * len(caption.lines) + size // 2)
+
+    def _caption_room(self) -> Room:
+        """Return where captions stand: below the score, or above the curve."""
+        margin = self._sizes.margin
+        return Room(
+            width=self._width,
+            height=self._height,
+            top=2 * margin + self._sizes.score,
+            bottom=self._height - self._curve.height - margin,
         )
-        draw = ImageDraw.Draw(image)
-        for i, line in enumerate(caption.lines):
-            middle = (image.width / 2, size // 4 + i * step + above)
-            draw.text(middle, line, fill=(255, 255, 255), font=font, anchor="ms")
-        return image
 
     def _widest(self, caption: Caption, size: int) -> int:
         font = self._fonts.words(caption.text, size)
