@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def render_html(
         preview_text=base64.b64encode(preview.data).decode("ascii") if preview else "",
         facts=_facts(record, kind),
         about=_about(record, settings or {}),
+        embed_command=_embed_command(record["media"]["path"]),
         sentences=sentences,
         moments=moments_of(sentences, record),
         gaps=gaps_of(record) if kind != "image" else {},
@@ -106,6 +108,12 @@ def _kind(record: Mapping[str, Any]) -> Literal["video", "audio", "image"]:
     if not media["has_video"]:
         return "audio"
     return "video" if media["duration_s"] else "image"
+
+
+def _embed_command(media: str) -> str:
+    """Return the command that makes a page with a copy of the media inside."""
+    path = shlex.quote(media)
+    return f"dashfusion analyze {path} --format html --embed-video --output page.html"
 
 
 def _facts(record: Mapping[str, Any], kind: str) -> list[str]:

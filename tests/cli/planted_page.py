@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from dashfusion_models.analysis import Analysis, Reason, Segment, label_of
 from dashfusion_models.media import probe
@@ -23,13 +24,14 @@ HARD_TEXTS = (
 EACH_S = 2.0
 
 
-def planted_video(path: Path) -> Path:
-    """Twelve seconds that a browser plays: a colour every four."""
+def planted_video(path: Path, **other: Any) -> Path:
+    """Twelve seconds that a browser plays: a colour every four; `other` may be another codec."""
     shots = [
         (number / 10, plain(color, width=160, height=120))
         for number, color in enumerate(c for c in (RED, GREEN, BLUE) for _ in range(40))
     ]
-    return write_video(path, shots, tick=Fraction(1, 10), rate=Fraction(10), sound=noise(12.0, 2))
+    sound = other.pop("sound", noise(12.0, 2))
+    return write_video(path, shots, tick=Fraction(1, 10), rate=Fraction(10), sound=sound, **other)
 
 
 def hard_analysis(path: Path) -> Analysis:

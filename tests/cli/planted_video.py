@@ -1,8 +1,9 @@
 """Videos whose every picture and sample is known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import av
 import numpy as np
@@ -33,10 +34,12 @@ def write_video(
     sound: np.ndarray | None = None,
     sound_from_s: float = 0.0,
     layout: str = "stereo",
+    codec: str = "libx264",
+    options: Mapping[str, str] = MappingProxyType({"preset": "ultrafast"}),
     setup: Callable[[av.VideoStream], None] = lambda stream: None,
 ) -> Path:
     with av.open(str(path), "w") as sink:
-        video = sink.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
+        video = sink.add_stream(codec, rate=rate, options=dict(options))
         video.height, video.width = shots[0][1].shape[:2]
         video.pix_fmt, video.time_base, video.codec_context.time_base = "yuv420p", tick, tick
         setup(video)

@@ -1,10 +1,12 @@
 """The page of an analysis in Chromium: what is clicked and pressed moves media, curve and text."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from av import VideoStream
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -188,6 +190,77 @@ def test_media_that_is_gone_is_told_and_the_page_still_works(
     press(browser, "j")
     press(browser, "j")
     assert current_sentence(browser) == "2"
+
+
+def _of_video(**values: object) -> Callable[[VideoStream], None]:
+    def setup(stream: VideoStream) -> None:
+        for name, value in values.items():
+            setattr(stream.codec_context, name, value)
+
+    return setup
+
+
+# In a file with sound Chromium plays that over black and reports no error.
+HEVC = {
+    "codec": "libx265",
+    "options": {"preset": "ultrafast", "x265-params": "log-level=none"},
+    "setup": _of_video(codec_tag="hvc1"),
+}
+PRORES = {"codec": "prores_ks", "options": {}, "setup": _of_video(pix_fmt="yuv422p10le")}
+MPEG4 = {"codec": "mpeg4", "options": {}}
+UNKNOWN = [
+    ("hevc.mp4", HEVC, "pictures"),
+    ("silent.mp4", {**HEVC, "sound": None}, "all"),
+    ("prores.mov", PRORES, "pictures"),
+    ("part 2's.mp4", MPEG4, "pictures"),
+    ("old.avi", MPEG4, "all"),
+    ("known.mkv", {}, None),
+    ("known.mp4", {}, None),
+]
+
+
+def notice(browser: Chrome) -> str | None:
+    """What the page says of media that do not play; None where it says nothing."""
+    found = browser.find_element(By.ID, "unplayable")
+    return found.text if found.is_displayed() else None
+
+
+@pytest.mark.parametrize(("name", "made", "lost"), UNKNOWN)
+def test_a_codec_that_the_browser_does_not_know_is_told(
+    browser: Chrome, tmp_path: Path, name: str, made: dict[str, Any], lost: str | None
+) -> None:
+    path = planted_video(tmp_path / name, **made)
+    page, found = tmp_path / "page.html", hard_analysis(path)
+    show(browser, **PHONE)
+    open_page(browser, page, found, link_to(path, page))
+    ended = (
+        "const m = document.querySelector('#media'); return m.error !== null || m.readyState > 2"
+    )
+    WebDriverWait(browser, 10).until(lambda b: b.execute_script(ended))
+    text = notice(browser)
+    if lost is None:
+        assert text is None
+        return
+    assert text is not None
+    wanted = {"all": "cannot play", "pictures": "plays the sound of"}
+    assert [why for why, words in wanted.items() if words in text] == [lost]
+    assert name in text
+    offered = shlex.split(browser.find_element(By.CSS_SELECTOR, "#unplayable code").text)
+    command = ["dashfusion", "analyze", str(path), "--format", "html", "--embed-video"]
+    assert offered == [*command, "--output", "page.html"]
+    assert js(browser, "document.documentElement.scrollWidth") <= PHONE["width"]
+    live = browser.find_element(By.ID, "unplayable")
+    assert live.aria_role == "status"  # is read aloud when it appears
+    preview = Preview(small_copy(path), "video/mp4")
+    open_page(browser, page, found, link_to(path, page), preview=preview)
+    WebDriverWait(browser, 10).until(lambda b: js(b, "document.querySelector('#media').videoWidth"))
+    assert notice(browser) is None
+
+
+def test_a_press_of_play_that_is_not_heard_out_is_no_fault(opened: Chrome) -> None:
+    opened.execute_script("Player.toggle(); document.querySelector('#media').load()")
+    WebDriverWait(opened, 10).until(lambda b: js(b, "document.querySelector('#media').readyState"))
+    assert notice(opened) is None
 
 
 def test_a_copy_inside_plays_without_the_file(browser: Chrome, video: Path, tmp_path: Path) -> None:

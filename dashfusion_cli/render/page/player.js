@@ -11,8 +11,18 @@ const Player = (() => {
     return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   }
 
-  function unplayable() {
-    document.getElementById("unplayable").hidden = false;
+  /** Say that nothing can be played, or the sound alone (`why` is "pictures"). */
+  function unplayable(why) {
+    const notice = document.getElementById("unplayable");
+    for (const part of notice.querySelectorAll("[data-why]")) part.hidden = part.dataset.why !== why;
+    notice.hidden = false;
+  }
+
+  /** A browser that does not know the codec of the pictures plays the sound and reports no error. */
+  function lookForPictures() {
+    if (element.error || element.tagName !== "VIDEO") return;
+    if (element.videoWidth) document.getElementById("unplayable").hidden = true;
+    else unplayable("pictures");
   }
 
   function tell(seconds) {
@@ -28,7 +38,7 @@ const Player = (() => {
 
   function toggle() {
     if (!element) return;
-    if (element.paused) element.play().catch(unplayable);
+    if (element.paused) element.play().catch((error) => { if (error.name === "NotSupportedError") unplayable("all"); });
     else element.pause();
   }
 
@@ -39,14 +49,17 @@ const Player = (() => {
   }
 
   const shown = element ?? document.getElementById("picture");
-  shown.addEventListener("error", unplayable);
+  shown.addEventListener("error", () => unplayable("all"));
   if (preview) {
     const blob = new Blob([bytesOf(preview.textContent)], { type: preview.dataset.kind });
     shown.src = URL.createObjectURL(blob);
   } else if (element ? element.error : shown.complete && !shown.naturalWidth) {
-    unplayable(); // before anybody listened
+    unplayable("all"); // before anybody listened
   }
   if (element) {
+    element.addEventListener("loadedmetadata", lookForPictures);
+    element.addEventListener("resize", lookForPictures);
+    if (element.readyState) lookForPictures(); // before anybody listened
     element.addEventListener("play", run);
     element.addEventListener("seeked", run);
     element.addEventListener("timeupdate", () => { if (element.paused) run(); });
