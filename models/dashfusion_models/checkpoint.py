@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
 
+from dashfusion_models.atomic_write import rename_finished
 from dashfusion_models.calibration import Calibration, Thresholds
 from dashfusion_models.checkpoint_about import (
     FORMAT,
@@ -113,7 +114,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         save_file({k: v.contiguous().cpu() for k, v in tensors.items()}, beside, metadata)
-        beside.replace(path)
+        rename_finished(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 

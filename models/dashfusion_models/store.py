@@ -26,6 +26,7 @@ from jaxtyping import Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from dashfusion_models.atomic_write import rename_finished
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Features, FeatureSequence, FeatureSpec, Modality
@@ -112,7 +113,7 @@ class StoreWriter:
         path = self._folder / f"shard-{self._next:05d}.safetensors"
         beside = path.with_suffix(".part")
         save_file(tensors, beside, {"rows": rows})
-        beside.replace(path)
+        rename_finished(beside, path)
         self._next += 1
         self._pending.clear()
 
