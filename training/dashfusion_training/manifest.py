@@ -10,7 +10,7 @@ of text, audio, vision to take from the row; all where empty). The benchmarks' o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,9 +52,16 @@ class ManifestRow:
 
 
 def read_manifest(
-    path: Path, *, media_root: Path | None = None, text_only: bool = False
+    path: Path,
+    *,
+    media_root: Path | None = None,
+    text_only: bool = False,
+    modalities: Collection[Modality] = MODALITIES,
 ) -> list[ManifestRow]:
     """Read and check a whole manifest before anything is extracted.
+
+    Of each row `modalities` are taken, as far as it names them; a row that names only others is
+    taken as it is. Where given words are all that is taken, no media are needed.
 
     Raises:
         DataError: a column is missing, a row makes no sense, two rows have one id, or a file is
@@ -73,7 +80,14 @@ def read_manifest(
             raise DataError(f"{path}: has no column {column!r}; add it")
     root = (media_root or path.parent).resolve()
     rows = [
-        _row(values, f"{path}: line {number}", root, official=official, text_only=text_only)
+        _row(
+            values,
+            f"{path}: line {number}",
+            root,
+            official=official,
+            text_only=text_only,
+            wanted=frozenset(modalities),
+        )
         for number, values in enumerate(table, start=2)
     ]
     seen: dict[str, int] = {}
@@ -170,17 +184,24 @@ def _stored(row: ManifestRow, features: Features) -> Row:
 
 
 def _row(
-    values: Mapping[str, str | None], where: str, root: Path, *, official: bool, text_only: bool
+    values: Mapping[str, str | None],
+    where: str,
+    root: Path,
+    *,
+    official: bool,
+    text_only: bool,
+    wanted: frozenset[Modality],
 ) -> ManifestRow:
     def cell(name: str) -> str:
         return (values.get(name) or "").strip()
 
     video, clip, text = cell("video_id"), cell("clip_id"), cell("text") or None
     named = f"{video}/{clip}.mp4" if official else cell("file")
-    modalities = _modalities(cell("modalities"), where)
+    named_ones = _modalities(cell("modalities"), where)
+    modalities = named_ones & wanted or named_ones
     # Words that are given need no media; words that are wanted alone are recognised.
     takes_media = not text_only and bool(named) and (modalities != {"text"} or text is None)
-    file = _file(named, root, where) if takes_media else None
+    file = _file(named, root, where, has_text=text is not None) if takes_media else None
     if file is None and text is None:
         fact = "has no text, and its media are not opened" if named else "has neither file nor text"
         raise DataError(f"{where}: {fact}; give a text")
@@ -206,12 +227,17 @@ def _row(
     )
 
 
-def _file(named: str, root: Path, where: str) -> Path:
+def _file(named: str, root: Path, where: str, *, has_text: bool) -> Path:
     path = (root / named).resolve()
     if not path.is_relative_to(root):
         raise DataError(f"{where}: {named} lies outside {root}; give --media-root")
     if not path.is_file():
-        raise DataError(f"{where}: {path} does not exist; mend the row or give --media-root")
+        way_out = (
+            "mend the row, give --media-root, or take the words alone (`extract --text-only`)"
+            if has_text
+            else "mend the row or give --media-root"
+        )
+        raise DataError(f"{where}: {path} does not exist; {way_out}")
     return path
 
 

@@ -7,16 +7,18 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import DataError
 from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
 from dashfusion_models.near import meant, meant_file
-from dashfusion_models.records import FeatureSpec, Modality, Progress
+from dashfusion_models.records import MODALITIES, FeatureSpec, Modality, Progress
 from dashfusion_models.store import Store
 from dashfusion_models.weights import cache_folder
 from dashfusion_training.benchmarks import BENCHMARKS
+from dashfusion_training.files import read_table
 
 __all__ = ["extract_to", "feature_specs", "only_open", "open_sources"]
 
@@ -33,13 +35,15 @@ def open_sources(
     report: Report,
     warn: Warn,
     data_root: Path = Path("data"),
+    modalities: Collection[Modality] = MODALITIES,
     extract: Extract | None = None,
 ) -> dict[str, Store]:
     """Open each data set under its own name, the file's or folder's.
 
     The name of a benchmark stands for the store of that name under `data_root`. A manifest is
     extracted first, into the cache, where the same manifest finds it again; `extract` may be
-    `only_open`, where another process has done so.
+    `only_open`, where another process has done so. Of a manifest only `modalities` are extracted:
+    no words are recognised for a network that does not read them.
 
     Raises:
         DataError: a data set is none of these, or two have one name.
@@ -54,9 +58,14 @@ def open_sources(
         elif (dataset / "store.json").is_file():
             stores[name] = Store(dataset)
         elif dataset.is_file():
-            folder = cache_folder() / "stores" / f"{name}-{_key(dataset, media_root)}"
             stores[name] = (extract or extract_to)(
-                dataset, folder, media_root=media_root, engines=engines, report=report, warn=warn
+                dataset,
+                _in_cache(dataset, media_root, modalities),
+                media_root=media_root,
+                modalities=modalities,
+                engines=engines,
+                report=report,
+                warn=warn,
             )
         else:
             raise DataError(f"{dataset}: {_why_not(dataset)}")
@@ -112,12 +121,15 @@ def extract_to(
     report: Report,
     warn: Warn,
     text_only: bool = False,
+    modalities: Collection[Modality] = MODALITIES,
 ) -> Store:
     """Extract a manifest into a store; what the store holds already is not done again."""
     # Here, for it opens media: a training on stores needs no media library.
     from dashfusion_training.manifest import extract_manifest, read_manifest
 
-    rows = read_manifest(manifest, media_root=media_root, text_only=text_only)
+    rows = read_manifest(
+        manifest, media_root=media_root, text_only=text_only, modalities=modalities
+    )
     store, warnings = extract_manifest(rows, folder, engines, report)
     for warning in warnings:
         warn(f"{manifest}: {warning}")
@@ -132,6 +144,7 @@ def only_open(
     engines: Engines,
     report: Report,
     warn: Warn,
+    modalities: Collection[Modality] = MODALITIES,
 ) -> Store:
     """Open the store that another process has made of a manifest."""
     return Store(folder)
@@ -148,11 +161,31 @@ def _prepared(name: str, data_root: Path) -> Store:
     return Store(folder)
 
 
-def _key(manifest: Path, media_root: Path | None) -> str:
+def _in_cache(manifest: Path, media_root: Path | None, modalities: Collection[Modality]) -> Path:
+    """The folder of a manifest's store.
+
+    A store of some modalities has a folder of its own, unless one of all is there and whole: that
+    one serves for any.
+    """
+    stores = cache_folder() / "stores"
+    of_all = stores / f"{manifest.stem}-{_key(manifest, media_root, MODALITIES)}"
+    if set(modalities) == set(MODALITIES) or _is_whole(of_all, manifest):
+        return of_all
+    return stores / f"{manifest.stem}-{_key(manifest, media_root, modalities)}"
+
+
+def _is_whole(folder: Path, manifest: Path) -> bool:
+    """Whether a store has a sample for each row of its manifest."""
+    return (folder / "store.json").is_file() and len(Store(folder)) >= len(read_table(manifest))
+
+
+def _key(manifest: Path, media_root: Path | None, modalities: Collection[Modality]) -> str:
     """Tell manifests apart by content, where their media lie, and what is extracted."""
-    about = {
+    about: dict[str, Any] = {
         "manifest": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         "root": str((media_root or manifest.parent).resolve()),
         "features": [dataclasses.asdict(AUDIO_SPEC), dataclasses.asdict(VISION_SPEC)],
     }
+    if set(modalities) != set(MODALITIES):
+        about["modalities"] = sorted(modalities)
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
