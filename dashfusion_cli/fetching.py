@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dashfusion_cli.messages import say_note
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session
 
@@ -9,14 +10,20 @@ __all__ = ["fetch_encoder"]
 
 
 def fetch_encoder(name: str, *, offline: bool, session: Session) -> None:
-    """Fetch a text encoder that is not here yet; a folder is taken as it is.
+    """Fetch a text encoder that is not here yet; a folder is taken as it is, and no name is none.
+
+    A folder here that is called as known weights are is told from them.
 
     Raises:
         WeightsError: no such name, or the download failed.
     """
-    from dashfusion_models.weights import is_here, locate
+    from dashfusion_models.weights import is_folder, is_here, locate
 
-    if offline or Path(name).is_dir() or is_here(name):
+    if not name or is_folder(name):
+        return
+    if Path(name).is_dir():
+        say_note(f"{name}: the known weights, not the folder here, which is ./{name}", session)
+    if offline or is_here(name):
         return
     with show_progress(session) as board:
         locate(name, report=board)

@@ -12,8 +12,11 @@ from dashfusion_models.weights.lookup import (
 from dashfusion_models.weights.named import (
     DEFAULT_CHECKPOINT,
     fetch_speech_weights,
+    is_folder,
     is_here,
     locate_checkpoint,
+    locate_folder,
+    names_of,
 )
 
 __all__ = [
@@ -22,9 +25,12 @@ __all__ = [
     "WeightStatus",
     "cache_folder",
     "fetch_speech_weights",
+    "is_folder",
     "is_here",
     "locate",
     "locate_checkpoint",
+    "locate_folder",
+    "names_of",
     "pull",
     "say_nothing",
     "status",

@@ -316,3 +316,24 @@ def test_speech_weights_are_fetched_once_for_all(monkeypatch: pytest.MonkeyPatch
     ):
         named.fetch_speech_weights(engine, model)
     assert fetched == ["whisper-base", "openai-whisper-medium"]
+
+
+def test_a_folder_of_a_known_name_is_not_taken_for_the_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path says that it is one; a folder of any other name is a folder."""
+    from dashfusion_models.weights import named
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(named, "locate", lambda name, **_: Path("known") / name)
+    for name in ("minilm", "own", "dashfusion-mini"):
+        (tmp_path / name).mkdir()
+    assert named.locate_folder("minilm") == Path("known/minilm")
+    assert named.locate_folder("./minilm") == Path("minilm")
+    assert named.locate_folder("own") == Path("own")
+    assert named.locate_checkpoint("dashfusion-mini") == Path("known/dashfusion-mini")
+    assert named.locate_checkpoint("./dashfusion-mini") == Path("dashfusion-mini")
+    assert named.locate_checkpoint("own") == Path("own")
+    assert [named.is_folder(name) for name in ("minilm", "./minilm", "own", "")] == [
+        False, True, True, False
+    ]  # fmt: skip

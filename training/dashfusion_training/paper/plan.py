@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dashfusion_models.errors import ConfigError, DataError, WeightsError
 from dashfusion_models.records import MODALITIES
+from dashfusion_models.weights import is_folder
 from dashfusion_training.benchmarks import SPLITS, benchmark
 from dashfusion_training.build import encoder_facts
 from dashfusion_training.config import TrainConfig, changed, read_preset, with_settings
@@ -46,9 +47,9 @@ class Request:
         for key in sorted(varied & self.settings.keys()):
             raise ConfigError(f"{key}: is what {self.table.name} compares; leave it to the table")
         config = with_settings(read_preset(name + self.preset_suffix), self.settings)
-        encoder = Path(config.text_encoder)
         # One folder is one encoder, by whichever path it is called.
-        named = {"text_encoder": str(encoder.resolve())} if encoder.is_dir() else {}
+        encoder = config.text_encoder
+        named = {"text_encoder": str(Path(encoder).resolve())} if is_folder(encoder) else {}
         return changed(config, named)
 
     @property
