@@ -9,7 +9,17 @@ _GROUPS = {
     "What is scored": ("checkpoint", "segments", "without", "start", "end"),
     "Data": ("dataset", "data-root", "media-root", "split", "classes", "label-range", "text-only"),
     "Network": ("text-encoder", "modalities", "ablate", "fusion", "bottleneck"),
-    "Training": ("preset", "presets", "set", "seed", "seeds", "precision", "resume", "log-to"),
+    "Training": (
+        "finetune",
+        "preset",
+        "presets",
+        "set",
+        "seed",
+        "seeds",
+        "precision",
+        "resume",
+        "log-to",
+    ),
     "Machine and messages": ("device", "offline", "config", "quiet", "verbose"),
 }
 _GROUP = {f"--{name}": group for group, names in _GROUPS.items() for name in names}

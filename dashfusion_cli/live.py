@@ -63,15 +63,16 @@ class _Epoch:
     """A line of the table."""
 
     number: int
-    train_loss: float
+    train_loss: float | None
     valid_mae: float
     valid_corr: float | None
     best: bool
 
     def cells(self) -> tuple[str, str, str, str, str]:
         corr = "-" if self.valid_corr is None else f"{self.valid_corr:.3f}"
+        loss = "-" if self.train_loss is None else f"{self.train_loss:.4f}"
         best = "best" if self.best else ""
-        return str(self.number), f"{self.train_loss:.4f}", f"{self.valid_mae:.4f}", corr, best
+        return str(self.number), loss, f"{self.valid_mae:.4f}", corr, best
 
 
 class _Lines:
@@ -96,15 +97,16 @@ class _Lines:
     def epoch(
         self,
         epoch: int,
-        train_loss: float,
+        train_loss: float | None,
         valid_mae: float,
         valid_corr: float | None,
         best: bool,
     ) -> None:
         _, loss, mae, corr, mark = _Epoch(epoch, train_loss, valid_mae, valid_corr, best).cells()
-        facts = [f"loss {loss}", f"valid MAE {mae}", f"Corr {corr}", *([mark] if mark else [])]
+        facts = [f"valid MAE {mae}", f"Corr {corr}", *([mark] if mark else [])]
         of = f" of {self._course.epochs}" if self._course.epochs else ""
-        self._say(f"epoch {epoch}{of} done, {', '.join(facts)}")
+        done = "before training" if train_loss is None else f"epoch {epoch}{of} done, loss {loss}"
+        self._say(f"{done}, {', '.join(facts)}")
 
     def _say(self, text: str) -> None:
         self._last_line_s = self._clock()
@@ -143,7 +145,7 @@ class _Growing:
     def epoch(
         self,
         epoch: int,
-        train_loss: float,
+        train_loss: float | None,
         valid_mae: float,
         valid_corr: float | None,
         best: bool,

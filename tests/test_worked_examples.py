@@ -125,10 +125,13 @@ def write_reviews(path: Path) -> None:
 def test_a_checkpoint_of_your_own(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A folder of the encoder's name takes its place: tiny, and random before it is trained."""
+    """Another encoder takes the place of the known one: tiny, and random before it is trained."""
     monkeypatch.setenv("DASHFUSION_CACHE", str(tmp_path / "cache"))
     (tmp_path / "minilm").mkdir()
     write_tiny_encoder(tmp_path / "minilm")
+    monkeypatch.setattr(
+        "dashfusion_training.build.locate_folder", lambda name, **_: tmp_path / name
+    )
     write_reviews(tmp_path / "reviews.csv")
     shutil.copy(DEMO, tmp_path / "clip.mp4")
     cues = [

@@ -8,7 +8,7 @@ import typer
 
 from dashfusion_cli import options as opt
 from dashfusion_cli.fetching import fetch_encoder
-from dashfusion_cli.messages import say_warning
+from dashfusion_cli.messages import say_note, say_warning
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
@@ -39,6 +39,15 @@ _Output = Annotated[
 _Preset = Annotated[
     str | None,
     setting("--preset", metavar="NAME", help="Settings to start from; default: by the data set."),
+]
+_Finetune = Annotated[
+    str | None,
+    setting(
+        "--finetune",
+        metavar="NAME|PATH",
+        help="Go on from this checkpoint, with its network and its text encoder: the way for few "
+        "clips.",
+    ),
 ]
 _Set = Annotated[
     list[str] | None,
@@ -100,6 +109,7 @@ _Resume = Annotated[bool, setting("--resume", help="Go on where RUN was stopped.
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
     epilog = opt.example(
+        "dashfusion train --dataset clips.csv --finetune dashfusion-mini --output runs/mine",
         "dashfusion train --dataset mosi --seeds 5 --output runs/mosi",
         "dashfusion train --dataset clips.csv --output runs/clips --set epochs=20",
         "dashfusion train --dataset mosi --ablate scl --output runs/without-scl",
@@ -112,6 +122,7 @@ def train(
     context: typer.Context,
     dataset: opt.Datasets,
     output: _Output,
+    finetune: _Finetune = None,
     preset: _Preset = None,
     data_root: opt.DataRoot = Path("data"),
     media_root: opt.MediaRoot = None,
@@ -140,6 +151,7 @@ def train(
     """
     from dashfusion_cli.live import training_view
     from dashfusion_models.device import pick_device
+    from dashfusion_training.build import require_parts
     from dashfusion_training.datasets import check_labels
     from dashfusion_training.processes import joined, local_rank
     from dashfusion_training.run import require_free
@@ -149,6 +161,7 @@ def train(
     if seed is not None and seeds is not None:
         raise typer.BadParameter("give --seed or --seeds, not both", param_hint="--seeds")
     settings = _settings(context.params)
+    require_parts(settings, offline=offline)
     with joined() as team:
         session = session_of(context)
         if not team.leads:
@@ -158,7 +171,7 @@ def train(
         several = team.world > 1 and device in ("auto", "cuda") and _has_cuda()
         where = pick_device(f"cuda:{local_rank()}" if several else device)
         writers = writers_of(log_to or ()) if team.leads else ()
-        stores = _stores(context.params, str(where), team, session)
+        stores = _stores(context.params, settings, str(where), team, session)
         check_labels(stores, settings)
         if seeds is None:
             require_free(output, resume=resume)
@@ -177,15 +190,33 @@ def train(
             )
             best = [train(training)] if seeds is None else train_seeds(training, seeds)
         if team.leads:
+            _say_of_intervals(settings, stores, session)
             for path in best:
                 typer.echo(path)
 
 
+def _say_of_intervals(
+    settings: "TrainConfig", stores: "dict[str, Store]", session: Session
+) -> None:
+    """Say where the intervals come from, or why there are none."""
+    from dashfusion_models.calibration import MINIMUM
+    from dashfusion_training.calibrate import has_enough
+
+    if not settings.intervals:
+        return
+    if has_enough(stores):
+        fact = "come from the validation split, which chose the epoch too: a little narrow, perhaps"
+    else:
+        fact = f"need {MINIMUM} validation samples, so there are none"
+    say_note(f"intervals {fact}", session)
+
+
 def _stores(
-    params: dict[str, Any], device: str, team: "Team", session: Session
+    params: dict[str, Any], settings: "TrainConfig", device: str, team: "Team", session: Session
 ) -> "dict[str, Store]":
     """Open the data sets; of a machine's processes the first extracts what must be extracted."""
     from dashfusion_models.engines import Engines
+    from dashfusion_models.records import MODALITIES
     from dashfusion_training.processes import local_rank
     from dashfusion_training.sources import extract_to, only_open, open_sources
 
@@ -202,6 +233,7 @@ def _stores(
                 engines=engines,
                 report=board,
                 warn=lambda text: say_warning(text, session),
+                modalities=[m for m in MODALITIES if m in settings.modalities],
                 extract=extract_to if extracts else only_open,
             )
     finally:
@@ -213,17 +245,23 @@ def _stores(
 
 def _settings(params: dict[str, Any]) -> "TrainConfig":
     """The preset, changed by what the command line says."""
+    from dashfusion_training.benchmarks import BENCHMARKS
     from dashfusion_training.config import (
         ABLATIONS,
         changed,
-        preset_names,
         read_preset,
         with_settings,
     )
+    from dashfusion_training.fine_tuning import PRESET, fine_tuning
 
     first = params["dataset"][0].stem
-    usual = first if first in preset_names() else "mini"
-    config = read_preset(params["preset"] or usual)
+    usual = first if first in BENCHMARKS else "mini"
+    if (start := params["finetune"]) is not None:
+        _refuse_other_networks(params)
+        config = read_preset(params["preset"] or PRESET)
+        config = fine_tuning(config, start, offline=params["offline"])
+    else:
+        config = read_preset(params["preset"] or usual)
     config = with_settings(config, parse_key_values(params["set"] or []))
     keys = ("seed", "text_encoder", "label_range", "fusion", "bottleneck", "precision")
     ablated: dict[str, Any] = {}
@@ -237,6 +275,16 @@ def _settings(params: dict[str, Any]) -> "TrainConfig":
     if params["classes"] is not None:
         named["classes"] = parse_classes(params["classes"])
     return changed(config, named)
+
+
+def _refuse_other_networks(params: dict[str, Any]) -> None:
+    """Refuse options that would make another network than that of --finetune."""
+    for name in ("text_encoder", "fusion", "bottleneck", "ablate"):
+        if params[name]:
+            raise typer.BadParameter(
+                "the network is that of --finetune; leave one of them out",
+                param_hint=f"--{name.replace('_', '-')}",
+            )
 
 
 def _has_cuda() -> bool:

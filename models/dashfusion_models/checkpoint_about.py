@@ -24,6 +24,7 @@ __all__ = [
     "NORMALISED",
     "CheckpointFacts",
     "checkpoint_facts",
+    "checkpoint_head",
     "feature_spec",
     "modalities_of",
     "read_about",
@@ -46,11 +47,11 @@ class CheckpointFacts:
     modalities: tuple[Modality, ...]
 
 
-def checkpoint_facts(path: Path) -> CheckpointFacts:
-    """Read the head of a checkpoint.
+def checkpoint_head(path: Path) -> dict[str, Any]:
+    """Return all that a checkpoint says of itself, as JSON has it; no tensor is read.
 
     Raises:
-        CheckpointError: the file is missing, is no checkpoint of ours, or its head is damaged.
+        CheckpointError: the file is missing, or is no checkpoint of ours.
     """
     require_file(path)
     try:
@@ -58,7 +59,16 @@ def checkpoint_facts(path: Path) -> CheckpointFacts:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise unreadable(path, error) from error
-    about = read_about(path, metadata)
+    return read_about(path, metadata)
+
+
+def checkpoint_facts(path: Path) -> CheckpointFacts:
+    """Read the head of a checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing, is no checkpoint of ours, or its head is damaged.
+    """
+    about = checkpoint_head(path)
     try:
         return CheckpointFacts(
             **{m: feature_spec(about["features"][m]) for m in NORMALISED},

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from dashfusion_cli.fetching import fetch_encoder
+from dashfusion_cli.session import Session
+from dashfusion_models.checkpoint_about import checkpoint_head
 from tests.training.tiny import write_films, write_tiny_encoder
 
 Command = Callable[..., Any]
@@ -69,6 +72,10 @@ def test_from_a_manifest_to_a_report(
         (("--classes", "happy"), 2, "name=score"),
         (("--device", "cuda:7"), 1, "cuda:7"),
         (("--label-range", "-1", "1"), 1, "outside [-1, 1]"),
+        (("--finetune", "dashfusion-mimi"), 1, "did you mean dashfusion-mini?"),
+        (("--finetune", "gone.safetensors"), 1, "gone.safetensors: no such checkpoint"),
+        (("--finetune", "dashfusion-mini", "--fusion", "bf"), 2, "that of --finetune"),
+        (("--finetune", "dashfusion-mini", "--text-encoder", "minilm"), 2, "that of --finetune"),
     ],
 )
 def test_wrong_settings_end_with_one_line(
@@ -84,3 +91,60 @@ def test_wrong_settings_end_with_one_line(
     assert said in done.err
     if code == 1:
         assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("wrong", [("--text-encoder", "minlm"), ("--set", "start=minlm")])
+def test_a_part_that_is_not_there_is_refused_before_anything_is_opened(
+    command: Command, tmp_path: Path, wrong: tuple[str, str]
+) -> None:
+    """What is wrong with the data would be said first else."""
+    (tmp_path / "clips.csv").write_text("file,label,split\ngone.mp4,1,train\n", "utf-8")
+    done = command("train", "--dataset", "clips.csv", "--output", tmp_path / "run", *wrong)
+    assert done.code == 1
+    assert "did you mean minilm?" in done.err
+    assert "gone.mp4" not in done.err
+
+
+def test_a_folder_called_as_known_weights_is_told_from_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "minilm").mkdir()
+    fetch_encoder("./minilm", offline=True, session=Session())
+    assert capsys.readouterr().err == ""
+    fetch_encoder("minilm", offline=True, session=Session())
+    said = "minilm: the known weights, not the folder here, which is ./minilm\n"
+    assert capsys.readouterr().err == said
+
+
+def test_words_alone_need_no_media(command: Command, encoder: Path, tmp_path: Path) -> None:
+    """A label.csv of a benchmark whose clips are not here."""
+    with (tmp_path / "label.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("video_id", "clip_id", "text", "label", "mode"))
+        for k in range(30):
+            split = ("train", "valid", "test")[k % 3]
+            table.writerow((f"v{k}", 1, f"the {('bad', 'good')[k % 2]} film", k % 2, split))
+    line = ("train", "--dataset", "label.csv", "--text-encoder", encoder, "--device", "cpu",
+            "--set", "epochs=1", "--output", "run")  # fmt: skip
+    done = command(*line, "--modalities", "text")
+    assert done.code == 0, done.err
+    done = command(*line[:-1], "other")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "extract --text-only" in done.err
+
+
+def test_a_few_samples_on_top_of_the_shipped_checkpoint(
+    command: Command, manifest: Path, tmp_path: Path
+) -> None:
+    """No text encoder is fetched, the range may be another, and the licence comes along."""
+    done = command(
+        "train", "--dataset", manifest, "--finetune", "dashfusion-mini", "--label-range", -2, 2,
+        "--set", "epochs=1", "--output", tmp_path / "mine", "--offline", "--device", "cpu",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "before training, valid MAE" in done.err
+    assert "intervals need 40 validation samples" in done.err
+    made = checkpoint_head(tmp_path / "mine" / "best.safetensors")
+    assert made["name"] == "mine"
+    assert made["license"] == "CC-BY-NC-SA-4.0 (inherited from dashfusion-mini)"
+    assert made["label_range"] == [-2.0, 2.0]

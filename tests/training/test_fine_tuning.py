@@ -11,14 +11,20 @@ import torch
 import torch.nn.functional as F
 
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from dashfusion_models.errors import CheckpointError, ConfigError
+from dashfusion_models.digest import sha256_of
+from dashfusion_models.errors import CheckpointError, ConfigError, WeightsError
 from dashfusion_models.store import Store
-from dashfusion_training.build import new_checkpoint, start_facts
-from dashfusion_training.config import TrainConfig, changed
+from dashfusion_training.build import new_checkpoint, require_parts, start_facts
+from dashfusion_training.config import TrainConfig, changed, read_preset
 from dashfusion_training.datasets import Lesson, epoch_batches, load_dataset
 from dashfusion_training.encoded_texts import EncodedTexts
+from dashfusion_training.evaluate import evaluate_stores, predict
+from dashfusion_training.fine_tuning import PRESET, fine_tuning
 from dashfusion_training.step import Step
+from dashfusion_training.train import Training, train
+from tests.training.logged import log_of
 from tests.training.tiny import AUDIO, VISION
+from tests.training.untrained import untrained
 
 CPU = torch.device("cpu")
 
@@ -164,7 +170,9 @@ def test_training_goes_on_from_what_was_trained(
         never_trained = name.startswith(("audio_encoder.", "vision_encoder."))
         wanted = fresh.network.state_dict()[name] if never_trained else start[name]
         assert torch.equal(weight, wanted), name
-    assert set(start_facts(config)) == {"sha256"}
+    assert start_facts(config) == {
+        "name": "unnamed", "license": "not stated", "sha256": sha256_of(words_only)
+    }  # fmt: skip
     assert start_facts(tiny_config) == {}
 
 
@@ -242,3 +250,134 @@ def test_a_text_is_remembered_with_its_context(
         np.testing.assert_allclose(found, expected, atol=1e-5)
     for one, other in ((0, 1), (1, 2)):
         assert not np.allclose(apart[one], apart[other], atol=1e-3)
+
+
+@pytest.fixture
+def whole(tiny_encoder: Path, tmp_path: Path) -> Path:
+    """A licensed checkpoint of all modalities, in shapes that no default has."""
+    classes = {"config": {"classes": {"glad": 1.5}}, "text_encoder": {"name": "gone"}}
+    made = untrained(tiny_encoder, training=classes, context_tokens=4)
+    path = tmp_path / "whole.safetensors"
+    save_checkpoint(dataclasses.replace(made, name="whole", license="CC-BY-NC-SA-4.0"), path)
+    return path
+
+
+def tuned(start: Path, output: Path, store: Store, **changes: object) -> Path:
+    config = fine_tuning(read_preset(PRESET), str(start))
+    few = {"epochs": 2, "batch_size": 20, "intervals": False}
+    return train(
+        Training(
+            config=changed(config, few | changes),
+            stores={"small": store},
+            output=output,
+            resume=False,
+            device=CPU,
+            offline=True,
+        )
+    )
+
+
+def scores_of(checkpoint: Path, store: Store) -> list[float]:
+    (report,) = evaluate_stores(checkpoint, {"small": store}, split="valid", classes=None,
+                                device=CPU)  # fmt: skip
+    return [one.prediction for one in report.predictions]
+
+
+def test_all_that_must_agree_comes_from_the_checkpoint(whole: Path) -> None:
+    config = fine_tuning(read_preset(PRESET), str(whole))
+    shape = load_checkpoint(whole).network.config
+    for key in ("bottleneck", "fusion_layers", "context_tokens", "audio_steps", "fusion"):
+        assert getattr(config, key) == getattr(shape, key), key
+    assert (config.start, config.text_encoder) == (str(whole), "")
+    assert config.classes == {"glad": 1.5}
+    assert config.encoder_dropout == read_preset(PRESET).encoder_dropout  # no shape
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        fine_tuning(config, "nowhere.safetensors")
+
+
+def test_a_start_that_cannot_be_bettered_is_kept(
+    whole: Path, small_store: Store, tmp_path: Path
+) -> None:
+    """No text encoder is at hand; with a rate that ruins the network the best epoch is 0."""
+    best = tuned(whole, tmp_path / "run", small_store, learning_rate=10.0, clip_norm=0.0)
+    epochs = [line for line in log_of(tmp_path / "run") if line["kind"] == "epoch"]
+    assert [line["epoch"] for line in epochs] == [0, 1, 2]
+    assert [line["best_epoch"] for line in epochs] == [0, 0, 0]
+    assert epochs[0]["train_loss"] is None
+    assert epochs[2]["valid_mae"] > epochs[0]["valid_mae"]
+    expected = scores_of(whole, small_store)
+    np.testing.assert_allclose(scores_of(best, small_store), expected, atol=2e-3)  # 16 bits
+    assert load_checkpoint(best).network.config.context_tokens == 4  # read there, not here
+
+
+def test_fine_tuning_learns_and_keeps_the_text_encoder(
+    whole: Path, small_store: Store, tmp_path: Path
+) -> None:
+    quickly = {"epochs": 10, "batch_size": 10, "learning_rate": 3e-3, "half_weights": False,
+               "average": 0.0, "encoder_dropout": 0.0, "modality_dropout": 0.0}  # fmt: skip
+    best = tuned(whole, tmp_path / "run", small_store, **quickly)
+    first, *others = [line for line in log_of(tmp_path / "run") if line["kind"] == "epoch"]
+    assert min(line["valid_mae"] for line in others) < first["valid_mae"] - 0.1
+    before, after = (load_checkpoint(path).network.state_dict() for path in (whole, best))
+    for name, weight in after.items():
+        assert name.startswith("text_encoder.") <= torch.equal(weight, before[name]), name
+
+
+def test_another_range_begins_with_the_same_scores_on_it(whole: Path, small_store: Store) -> None:
+    """From [-3, 3] to [0, 10]: s becomes (s + 3) / 6 * 10."""
+    config = fine_tuning(read_preset(PRESET), str(whole))
+    config = changed(config, {"label_range": [0.0, 10.0]})
+    samples = load_dataset({"small": small_store}, "train", fine_tuning(config, str(whole)))
+    start = load_checkpoint(whole)
+    made = new_checkpoint(config, None, samples, audio=AUDIO, vision=VISION)
+    assert made.label_range == (0.0, 10.0)
+    known, found = (predict(c.network, c.collate, samples, device=CPU) for c in (start, made))
+    np.testing.assert_allclose(found, (known + 3.0) / 6.0 * 10.0, atol=1e-4)
+
+
+def test_a_licence_is_inherited_and_said_to_be(
+    whole: Path, small_store: Store, tmp_path: Path
+) -> None:
+    once = load_checkpoint(tuned(whole, tmp_path / "mine", small_store, epochs=1))
+    assert (once.name, once.license) == ("mine", "CC-BY-NC-SA-4.0 (inherited from whole)")
+    assert once.training["start"] == {
+        "name": "whole", "license": "CC-BY-NC-SA-4.0", "sha256": sha256_of(whole)
+    }  # fmt: skip
+    path = tmp_path / "mine" / "best.safetensors"
+    twice = load_checkpoint(tuned(path, tmp_path / "again", small_store, epochs=1))
+    assert (twice.name, twice.license) == ("again", once.license)
+    stated = {"epochs": 1, "name": "ours", "license": "agreed with the makers of whole"}
+    own = load_checkpoint(tuned(whole, tmp_path / "third", small_store, **stated))
+    assert (own.name, own.license) == ("ours", "agreed with the makers of whole")
+    assert own.training["start"]["license"] == "CC-BY-NC-SA-4.0"
+
+
+def test_a_start_by_its_name_is_the_known_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dashfusion-mini").write_bytes(b"what lies beside is not it")
+    config = TrainConfig(start="dashfusion-mini", text_encoder="minilm")
+    assert start_facts(config)["license"] == "CC-BY-NC-SA-4.0"
+    require_parts(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "said"),
+    [
+        ({"text_encoder": "minlm"}, WeightsError, r"no such text encoder; did you mean minilm\?"),
+        ({"text_encoder": "whisper-base"}, WeightsError, "no such text encoder"),
+        ({"text_encoder": "folder"}, WeightsError, r"\(config.json is missing\)"),
+        ({"text_encoder": ""}, ConfigError, "is empty; name one, or a start"),
+        ({"start": "nowhere.safetensors"}, CheckpointError, "no such checkpoint to start from"),
+        ({"start": "dashfusion-mimi"}, WeightsError, "did you mean dashfusion-mini"),
+    ],
+)
+def test_parts_that_are_not_there_are_refused(
+    changes: dict[str, str], kind: type[Exception], said: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(kind, match=said):
+        require_parts(changed(TrainConfig(), changes))

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import signal
+import stat
 import sys
 from pathlib import Path
 
@@ -12,16 +14,17 @@ import torch
 
 from dashfusion_models.checkpoint import load_checkpoint
 from dashfusion_models.errors import ConfigError, TrainingError, WeightsError
-from dashfusion_models.store import Store
+from dashfusion_models.score import score
+from dashfusion_models.store import Store, StoreWriter
 from dashfusion_training import loop as loop_module
 from dashfusion_training import step as step_module
 from dashfusion_training.build import new_checkpoint
-from dashfusion_training.config import TrainConfig
+from dashfusion_training.config import TrainConfig, changed, preset_names, read_preset
 from dashfusion_training.datasets import load_dataset
 from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.train import Training, train, train_seeds
 from tests.training.logged import Stopped, StopsAt
-from tests.training.tiny import AUDIO, VISION
+from tests.training.tiny import AUDIO, VISION, planted_sample
 
 CPU = torch.device("cpu")
 
@@ -123,7 +126,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(
     monkeypatch.setattr(step_module.F, "mse_loss", broken)
     with pytest.raises(TrainingError, match=r"step 7: the loss is nan"):
         train(training_of(small_store, tiny_config, tmp_path / "run"))
-    assert load_checkpoint(tmp_path / "run" / "best.safetensors").name == "dashfusion"
+    assert load_checkpoint(tmp_path / "run" / "best.safetensors").name == "run"
 
 
 def test_scores_that_are_no_numbers_stop_too(
@@ -139,6 +142,7 @@ def test_seeds_are_summed_up(small_store: Store, tiny_config: TrainConfig, tmp_p
     training = training_of(small_store, config, tmp_path / "runs")
     paths = train_seeds(training, 2)
     assert [p.parent.name for p in paths] == ["seed-1111", "seed-1112"]
+    assert [load_checkpoint(p).name for p in paths] == ["runs-seed-1111", "runs-seed-1112"]
     report = json.loads((tmp_path / "runs" / "report.json").read_text("utf-8"))
     assert [one["seed"] for one in report["seeds"]] == [1111, 1112]
     found = [one["metrics"]["mae"] for one in report["seeds"]]
@@ -230,3 +234,65 @@ def test_a_damaged_state_is_said_to_be_one(
     (tmp_path / "run" / "last" / "state.pt").write_bytes(content)
     with pytest.raises(TrainingError, match=r"state\.pt: is damaged.*delete it"):
         train(training_of(small_store, config, tmp_path / "run", resume=True))
+
+
+def test_a_checkpoint_of_ones_own_has_its_folders_name_and_no_licence_of_others(
+    small_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    """Also by the preset that own data usually get."""
+    config = changed(read_preset("mini"), {"text_encoder": tiny_config.text_encoder, "epochs": 1,
+                                           "context_tokens": 0})  # fmt: skip
+    kept = load_checkpoint(train(training_of(small_store, config, tmp_path / "mine")))
+    assert (kept.name, kept.license) == ("mine", "not stated")
+    for name in preset_names():
+        assert not read_preset(name).license, name
+    stated = dataclasses.replace(tiny_config, epochs=1, name="ours", license="MIT")
+    own = load_checkpoint(train(training_of(small_store, stated, tmp_path / "stated")))
+    assert (own.name, own.license) == ("ours", "MIT")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no umask there")
+def test_files_have_the_rights_that_the_umask_leaves(
+    small_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    before = os.umask(0o027)
+    try:
+        train(
+            training_of(small_store, dataclasses.replace(tiny_config, epochs=1), tmp_path / "run")
+        )
+        with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+            writer.add(*planted_sample(0, "train"))
+    finally:
+        os.umask(before)
+    made = {p.name: p for f in ("run", "store") for p in (tmp_path / f).rglob("*") if p.is_file()}
+    assert {"best.safetensors", "report.json", "state.pt", "shard-00000.safetensors"} <= set(made)
+    for name, path in made.items():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640, name
+    assert not [name for name in made if name.endswith((".part", ".mode"))]
+
+
+def test_enough_validation_samples_give_intervals(
+    planted_store: Store, small_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    """60 are enough and 20 are not; the metrics are those of the raw network either way."""
+    config = dataclasses.replace(tiny_config, epochs=2)
+    with_them = dataclasses.replace(config, intervals=True)
+    plain = train(training_of(planted_store, config, tmp_path / "plain"))
+    best = train(training_of(planted_store, with_them, tmp_path / "with"))
+    kept = load_checkpoint(best)
+    assert kept.calibration is not None
+    assert kept.calibration.widths["text+audio+vision"].n == 60
+    on = {"stores": ["planted"], "predictions": [], "chose_epoch": True}
+    assert kept.training["calibrated_on"] == on
+    test = [planted_store[i] for i, r in enumerate(planted_store.rows) if r.split == "test"]
+    assert all(scored.interval is not None for scored in score(kept, test, device=CPU))
+    assert load_checkpoint(plain).calibration is None
+    reports = [json.loads((tmp_path / f / "report.json").read_text("utf-8"))["seeds"][0]["test"]
+               for f in ("plain", "with")]  # fmt: skip
+    assert reports[0] == reports[1]
+    few = train(training_of(small_store, with_them, tmp_path / "few"))
+    assert load_checkpoint(few).calibration is None
+    # Gone on with, it stays as it is.
+    written = best.read_bytes()
+    train(training_of(planted_store, with_them, tmp_path / "with", resume=True))
+    assert best.read_bytes() == written

@@ -11,21 +11,77 @@ import torch
 from safetensors.torch import load_file
 
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
+from dashfusion_models.checkpoint_about import checkpoint_head
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError, WeightsError
+from dashfusion_models.near import hinted
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.records import MODALITIES, FeatureSpec, Modality
-from dashfusion_models.weights import locate
+from dashfusion_models.weights import (
+    is_folder,
+    locate_checkpoint,
+    locate_folder,
+    names_of,
+)
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 from dashfusion_training.readout import with_readout
 
-__all__ = ["encoder_facts", "network_config", "new_checkpoint", "start_facts"]
+__all__ = [
+    "encoder_facts",
+    "encoder_of",
+    "network_config",
+    "new_checkpoint",
+    "require_parts",
+    "start_facts",
+]
 
 CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE = "config.json", "tokenizer.json", "model.safetensors"
+ENCODER_FILES = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
 PREFIXES = ("bert.", "model.", "")  # how a BERT's tensors are named, by who saved it
+NOT_STATED = "not stated"  # a licence that the maker of a checkpoint did not name
+INHERITED = " (inherited from "
+
+
+def require_parts(config: TrainConfig, *, offline: bool = False) -> None:
+    """Refuse a text encoder or a start that cannot be one; nothing is fetched for it.
+
+    Raises:
+        CheckpointError: there is no such start.
+        ConfigError: neither a text encoder nor a start that has one.
+        WeightsError: no weights of that name, or those of something else; or the folder lacks a
+            file.
+    """
+    start_facts(config, offline=offline)
+    name = config.text_encoder
+    if not name:
+        if not config.start:
+            raise ConfigError("text_encoder: is empty; name one, or a start that has one")
+    elif is_folder(name):
+        for file in ENCODER_FILES:
+            if not (Path(name) / file).is_file():
+                raise WeightsError(f"{name}: is not a text encoder ({file} is missing); {_named()}")
+    elif name not in (known := names_of(ENCODER_FILES)):
+        raise WeightsError(f"{name}: no such text encoder; {hinted(name, known)}, or {_named()}")
+
+
+def _named() -> str:
+    return f"give the folder that has {', '.join(ENCODER_FILES)}"
+
+
+def encoder_of(config: TrainConfig, *, offline: bool) -> tuple[Path | None, dict[str, str]]:
+    """The folder of the text encoder and what tells it from another; no folder: that of `start`.
+
+    Raises:
+        CheckpointError: there is no such start.
+        WeightsError: there is no such encoder, or a file of it is missing.
+    """
+    if config.text_encoder:
+        return encoder_facts(config.text_encoder, offline=offline)
+    trained = checkpoint_head(_start_path(config, offline=offline))["training"]
+    return None, dict(trained.get("text_encoder", {}))
 
 
 def encoder_facts(name: str, *, offline: bool) -> tuple[Path, dict[str, str]]:
@@ -34,7 +90,7 @@ def encoder_facts(name: str, *, offline: bool) -> tuple[Path, dict[str, str]]:
     Raises:
         WeightsError: there is none, or a file of it is missing.
     """
-    folder = Path(name) if Path(name).is_dir() else locate(name, offline=offline)
+    folder = locate_folder(name, offline=offline)
     try:
         return folder, {
             "name": name,
@@ -50,7 +106,7 @@ def encoder_facts(name: str, *, offline: bool) -> tuple[Path, dict[str, str]]:
 
 def new_checkpoint(
     config: TrainConfig,
-    encoder: Path,
+    encoder: Path | None,
     samples: Dataset,
     *,
     audio: FeatureSpec,
@@ -58,42 +114,62 @@ def new_checkpoint(
 ) -> Checkpoint:
     """Build the network that `config` describes on the text encoder in the folder `encoder`.
 
-    The fresh weights depend on `config.seed` alone. Normalisation is measured on `samples`.
+    The fresh weights depend on `config.seed` alone. Normalisation is measured on `samples`. Without
+    a folder, the text encoder and the widths are those of `start`.
 
     Raises:
         WeightsError: the folder lacks config.json, tokenizer.json or fitting weights.
     """
-    try:
-        about = json.loads((encoder / CONFIG_FILE).read_text("utf-8"))
-        tokenizer = (encoder / TOKENIZER_FILE).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error
-    start = load_checkpoint(Path(config.start)) if config.start else None
+    start = load_checkpoint(_start_path(config)) if config.start else None
+    about, tokenizer = _described(encoder, start)
     if start is not None:
         _require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
     collate = _collator(tokenizer, samples, config, start, audio=audio, vision=vision)
-    torch.manual_seed(config.seed)  # only now: opening `start` draws random weights too
-    network = DashFusion(
-        network_config(
-            config,
-            text_encoder=_only_shape(about) | _dropout(config),
-            audio_dims=collate.audio.read,
-            vision_dims=collate.vision.read,
-        )
+    shape = network_config(
+        config,
+        text_encoder=_only_shape(about) | _dropout(config),
+        audio_dims=collate.audio.read,
+        vision_dims=collate.vision.read,
+        of=start.network.config if start is not None and encoder is None else None,
     )
-    _load_pretrained(network, encoder)
+    torch.manual_seed(config.seed)  # only now: opening `start` draws random weights too
+    network = DashFusion(shape)
+    if encoder is not None:
+        _load_pretrained(network, encoder)
     if start is not None:
-        _go_on(network, start)
+        _go_on(network, start, config, takes_encoder=encoder is None)
     return Checkpoint(
-        name=config.name,
+        name=config.name or "unnamed",
         network=network,
         collate=collate,
         audio=audio,
         vision=vision,
         label_range=config.label_range,
         languages=config.languages,
-        license=config.license,
+        license=config.license or _inherited_license(start),
     )
+
+
+def _described(encoder: Path | None, start: Checkpoint | None) -> tuple[dict[str, object], str]:
+    """The config.json of a text encoder and its tokenizer.json."""
+    if encoder is None:
+        if start is None:
+            raise ConfigError("text_encoder: is empty; name one, or a start that has one")
+        return dict(start.network.config.text_encoder), start.collate.tokenizer.to_str()
+    try:
+        about = json.loads((encoder / CONFIG_FILE).read_text("utf-8"))
+        return about, (encoder / TOKENIZER_FILE).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error
+
+
+def _inherited_license(start: Checkpoint | None) -> str:
+    """What binds whoever goes on from `start`, and says from where; nobody's word without one."""
+    if start is None or start.license in ("", NOT_STATED):
+        return NOT_STATED
+    if INHERITED in start.license:
+        return start.license
+    return f"{start.license}{INHERITED}{start.name})"
 
 
 def _require_alike(
@@ -107,7 +183,7 @@ def _require_alike(
     """Refuse a start whose weights mean something else here.
 
     Raises:
-        CheckpointError: it was made for other features, another scale or another vocabulary.
+        CheckpointError: it was made for other features or another vocabulary.
     """
     require_features(
         start,
@@ -115,11 +191,6 @@ def _require_alike(
         audio=audio if "audio" in start.modalities else start.audio,
         vision=vision if "vision" in start.modalities else start.vision,
     )
-    if start.label_range != config.label_range:
-        low, high = start.label_range
-        raise CheckpointError(
-            f"{config.start}: scores from {low:g} to {high:g}; give --label-range {low:g} {high:g}"
-        )
     words = load_tokenizer(tokenizer).get_vocab()
     if start.collate.tokenizer.get_vocab() != words:
         raise CheckpointError(
@@ -127,20 +198,24 @@ def _require_alike(
         )
 
 
-def _go_on(network: DashFusion, start: Checkpoint) -> None:
-    """Take the weights of what `start` was trained with.
+def _go_on(
+    network: DashFusion, start: Checkpoint, config: TrainConfig, *, takes_encoder: bool
+) -> None:
+    """Take the weights of what `start` was trained with, on the scale of `config`.
 
-    Its encoders of other modalities hold random weights, which are left.
+    Its encoders of other modalities hold random weights, which are left. With `takes_encoder` its
+    pretrained text encoder is taken in any case.
 
     Raises:
         ConfigError: its network has another shape.
     """
-    fresh = [m for m in MODALITIES if m not in start.modalities]
+    left = tuple(f"{m}_encoder." for m in MODALITIES if m not in start.modalities)
     state = {
         name: weight
         for name, weight in start.network.state_dict().items()
-        if not name.startswith(tuple(f"{m}_encoder." for m in fresh))
+        if not name.startswith(left) or (takes_encoder and name.startswith("text_encoder.bert."))
     }
+    state |= _on_scale(start, config.label_range)
     try:
         network.load_state_dict({**network.state_dict(), **state})
     except RuntimeError as error:
@@ -150,11 +225,25 @@ def _go_on(network: DashFusion, start: Checkpoint) -> None:
         ) from error
 
 
-def start_facts(config: TrainConfig) -> dict[str, str]:
-    """What tells the checkpoint that training goes on from; nothing without one.
+def _on_scale(start: Checkpoint, wanted: tuple[float, float]) -> dict[str, torch.Tensor]:
+    """The last layer, so that what scored at an end of the range of `start` does so of `wanted`."""
+    if start.label_range == wanted:
+        return {}
+    (low, high), (new_low, new_high) = start.label_range, wanted
+    factor = (new_high - new_low) / (high - low)
+    state, last = start.network.state_dict(), f"head.{len(start.network.head) - 1}"
+    return {
+        f"{last}.weight": state[f"{last}.weight"] * factor,
+        f"{last}.bias": (state[f"{last}.bias"] - low) * factor + new_low,
+    }
+
+
+def start_facts(config: TrainConfig, *, offline: bool = False) -> dict[str, str]:
+    """What tells the checkpoint that training goes on from, with its licence; nothing without one.
 
     Raises:
-        CheckpointError: there is no such file.
+        CheckpointError: there is no such file, or it is no checkpoint.
+        WeightsError: there are no weights of that name.
     """
     if not config.start:
         if not config.train_text:
@@ -162,19 +251,36 @@ def start_facts(config: TrainConfig) -> dict[str, str]:
                 "train_text: is false without a start; add --set start=CHECKPOINT, or train it"
             )
         return {}
-    if not Path(config.start).is_file():
+    path = _start_path(config, offline=offline)
+    about = checkpoint_head(path)
+    return {"name": about["name"], "license": about["license"], "sha256": sha256_of(path)}
+
+
+def _start_path(config: TrainConfig, *, offline: bool = False) -> Path:
+    """The file of the checkpoint that training goes on from, by its name or path."""
+    path = locate_checkpoint(config.start, offline=offline)
+    if not path.is_file():
         raise CheckpointError(f"{config.start}: no such checkpoint to start from; name another")
-    return {"sha256": sha256_of(Path(config.start))}
+    return path
 
 
 def network_config(
-    config: TrainConfig, *, text_encoder: Mapping[str, object], audio_dims: int, vision_dims: int
+    config: TrainConfig,
+    *,
+    text_encoder: Mapping[str, object],
+    audio_dims: int,
+    vision_dims: int,
+    of: NetworkConfig | None = None,
 ) -> NetworkConfig:
-    """The network that `config` describes: every key that both records have, and what data say."""
+    """The network that `config` describes: every key that both records have, and what data say.
+
+    The keys that a training does not have are those of `of`, or the defaults.
+    """
     values = config.to_dict()
     shared = {field.name for field in dataclasses.fields(NetworkConfig)} & values.keys()
     about = {"text_encoder": text_encoder, "audio_dims": audio_dims, "vision_dims": vision_dims}
-    return NetworkConfig.from_dict({**{name: values[name] for name in shared}, **about})
+    rest = {} if of is None else of.to_dict()
+    return NetworkConfig.from_dict({**rest, **{name: values[name] for name in shared}, **about})
 
 
 def _dropout(config: TrainConfig) -> dict[str, object]:

@@ -29,6 +29,7 @@ from dashfusion_models.calibration import (
     shown_score,
 )
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
+from dashfusion_models.checkpoint_about import checkpoint_head
 from dashfusion_models.device import pick_device
 from dashfusion_models.errors import ConfigError, DataError
 from dashfusion_models.records import MODALITIES, Progress
@@ -56,7 +57,7 @@ from dashfusion_training.commands import exit_code
 from dashfusion_training.evaluate import open_tasks, require_numbers
 from dashfusion_training.files import writing
 
-__all__ = ["calibrate", "fit_calibration", "main"]
+__all__ = ["add_intervals", "calibrate", "fit_calibration", "has_enough", "main"]
 
 Report = Callable[[Progress], None]
 Agreeing = Float[np.ndarray, "k 5"]  # all, without text, without audio, without vision; text
@@ -70,12 +71,14 @@ def calibrate(
     stores: Mapping[str, Store],
     predictions: Sequence[Path] = (),
     device: torch.device,
+    chose_epoch: bool = False,
     report: Report = lambda event: None,
 ) -> Calibration:
     """Write the checkpoint with its calibration to `output`, in the precision of the input.
 
     Class names are scored as in the checkpoint's training. `predictions` must not repeat samples
-    of the stores' `valid`: they would count twice.
+    of the stores' `valid`: they would count twice. With `chose_epoch` the checkpoint remembers that
+    its network was chosen by its error on them.
 
     Raises:
         CheckpointError: it was made for other features than a store's, or gives no numbers.
@@ -97,11 +100,34 @@ def calibrate(
         raise DataError(f"{checkpoint}: nothing to calibrate it on; give a store or predictions")
     agreeing = agreeing_scores(loaded, samples, device=device, report=report)
     fitted = fit_calibration(join(parts), label_range=loaded.label_range, agreeing=agreeing)
-    data = {"stores": sorted(stores), "predictions": sorted(path.name for path in predictions)}
+    data: dict[str, object] = {
+        "stores": sorted(stores),
+        "predictions": sorted(path.name for path in predictions),
+    }
+    data |= {"chose_epoch": True} if chose_epoch else {}
     whole = replace(loaded, calibration=fitted, training={**loaded.training, "calibrated_on": data})
     with writing(output):
         save_checkpoint(whole, output, half=holds_half(checkpoint))
     return fitted
+
+
+def has_enough(stores: Mapping[str, Store]) -> bool:
+    """Whether the validation splits have as many samples as a group needs to be believed."""
+    return sum(row.split == "valid" for s in stores.values() for row in s.rows) >= MINIMUM
+
+
+def add_intervals(best: Path, stores: Mapping[str, Store], *, device: torch.device) -> None:
+    """Calibrate the best checkpoint of a training on its validation splits, where they are enough.
+
+    They chose its epoch too, so its intervals may be a little too narrow.
+
+    Raises:
+        As `calibrate`.
+    """
+    if not has_enough(stores) or "calibration" in checkpoint_head(best):
+        return
+    with_valid = {k: s for k, s in stores.items() if any(row.split == "valid" for row in s.rows)}
+    calibrate(best, best, stores=with_valid, device=device, chose_epoch=True)
 
 
 def fit_calibration(

@@ -45,7 +45,7 @@ SHARES = (
 NOT_NEGATIVE = (
     "contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed", "clip_norm",
     "context_tokens", "frame_shift", "voice_readout", "face_readout",
-    "wordless_delta",
+    "wordless_delta", "first_kept_epoch",
 )  # fmt: skip
 
 # Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
@@ -66,9 +66,10 @@ class TrainConfig:
     `text_learning_rate` is for the pretrained text encoder; None means `learning_rate`.
     `repeat` says how often an epoch visits each sample of a source (its manifest's or store's
     name), 0.5 being every other one, drawn anew; a source that is not named is visited once.
-    `classes` turns class names into scores. `start` is the checkpoint that training goes on from:
-    the weights of whatever it was trained with; its other encoders are fresh. The choices of the
-    contrastive terms are those of `objective.py` and `neighbours.py`.
+    `classes` turns class names into scores. `start` is the checkpoint that training goes on from,
+    by its name or path: the weights of whatever it was trained with; its other encoders are fresh.
+    An empty `text_encoder` is that of `start`. The choices of the contrastive terms are those of
+    `objective.py` and `neighbours.py`.
     """
 
     epochs: int = 100
@@ -117,7 +118,7 @@ class TrainConfig:
     voice_readout: float = 0.0  # ridge penalty of voices reduced to numbers; 0: as in `start`
     face_readout: float = 0.0  # the same of faces
     normalise: bool = True  # the benchmarks' ready features stay as they are (code)
-    first_kept_epoch: int = 2  # the best checkpoint is looked for from here on (code)
+    first_kept_epoch: int = 2  # the best is looked for from here on (code); 0: `start` counts too
     sorted_batches: int = 1  # batches cut from one piece sorted by length; 1 is a plain shuffle
     modality_dropout: float = 0.0  # chance that a sample with several modalities loses some
     compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
@@ -129,8 +130,9 @@ class TrainConfig:
     frame_shift: float = 0.0  # the same for all steps of a visit
     frame_drop: float = 0.0  # share of audio and vision steps that a visit hides
     half_weights: bool = False  # store best.safetensors in 16 bits
-    name: str = "dashfusion"
-    license: str = "unknown: that of the training data"
+    intervals: bool = False  # fit a calibration on the validation split at the end
+    name: str = ""  # of the checkpoint; empty: that of the folder it is trained in
+    license: str = ""  # as its maker states it; empty: that of `start`, or none
     languages: tuple[str, ...] = ("en",)
     repeat: Mapping[str, int | float] = field(default_factory=dict)
     classes: Mapping[str, float] = field(default_factory=dict)

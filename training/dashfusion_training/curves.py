@@ -57,7 +57,7 @@ class _History:
     def step_line(self) -> Points:
         """Steps as parts of epochs, and their losses."""
         last = self.epochs[-1]
-        of_epoch = max(1.0, last.step / last.number)
+        of_epoch = max(1.0, last.step / max(1, last.number))
         steps = sorted(self.steps)
         return [step / of_epoch for step in steps], [self.steps[step] for step in steps]
 

@@ -54,6 +54,9 @@ def fit(
     step = Step(checkpoint, config, batches=batches, device=device, team=team, texts=texts)
     retrieval = Retrieval(checkpoint, train, config, device=device, team=team)
     at = run.resume(step=step, retrieval=retrieval)
+    if at == Position() and config.first_kept_epoch == 0:  # what it goes on from is a candidate
+        metrics = validate(checkpoint, splits, config, device=device, team=team)
+        at = run.end_epoch(replace(at, epoch=0), metrics, checkpoint, config)
     for epoch in range(at.epoch, config.epochs + 1):
         if at.batch == 0:
             retrieval.refresh(epoch)

@@ -209,7 +209,7 @@ class Run:
         if at.epoch >= kept_from and (at.best_mae is None or mae <= at.best_mae):
             at = replace(at, best_mae=mae, best_epoch=at.epoch)
             self._keep(checkpoint, at, valid, config)
-        loss = at.loss_sum / max(at.batch, 1)
+        loss = at.loss_sum / at.batch if at.batch else None  # before the first, nothing was learned
         self.log(
             kind="epoch",
             epoch=at.epoch,

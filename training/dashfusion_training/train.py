@@ -14,7 +14,8 @@ from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
-from dashfusion_training.build import encoder_facts, new_checkpoint, start_facts
+from dashfusion_training.build import encoder_of, new_checkpoint, start_facts
+from dashfusion_training.calibrate import add_intervals
 from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.curves import write_curves, write_curves_of_seeds
 from dashfusion_training.datasets import Dataset, contexts, load_dataset
@@ -52,7 +53,7 @@ def train(training: Training) -> Path:
     """Train, or go on; return the best checkpoint.
 
     Where no sample has a context, none is read: `analyze` must not tell the network what it never
-    learned from.
+    learned from. A network that goes on from another may have learned from contexts there.
 
     Raises:
         DataError: labels or splits that cannot be used.
@@ -61,7 +62,7 @@ def train(training: Training) -> Path:
     """
     training = _without_idle_context(training)
     data = _data(training.stores)
-    trained = _train(training, data)
+    trained = _train(training, data, name=training.output.resolve().name)
     if training.team.leads:
         write_report(training.output, [trained], data, training.device)
         write_curves(training.output / "log.jsonl", training.output / "curves.svg")
@@ -81,13 +82,14 @@ def train_seeds(training: Training, count: int) -> list[Path]:
     data = _data(training.stores)
     runs: dict[int, Path] = {}
     trained: list[Trained] = []
+    name = training.output.resolve().name
     for number, seed in enumerate(range(FIRST_SEED, FIRST_SEED + count), start=1):
         training.watch.begin(number, count, f"seed {seed}")
         runs[seed] = training.output / f"seed-{seed}"
         again = training.resume and (runs[seed] / "config.toml").exists()
         config = changed(training.config, {"seed": seed})
         one = replace(training, config=config, output=runs[seed], resume=again)
-        trained.append(_train(one, data))
+        trained.append(_train(one, data, name=f"{name}-seed-{seed}"))
         if training.team.leads:
             write_report(one.output, trained[-1:], data, training.device)
             write_curves(one.output / "log.jsonl", one.output / "curves.svg")
@@ -98,16 +100,18 @@ def train_seeds(training: Training, count: int) -> list[Path]:
     return [folder / "best.safetensors" for folder in runs.values()]
 
 
-def _train(training: Training, data: Mapping[str, Any]) -> Trained:
+def _train(training: Training, data: Mapping[str, Any], *, name: str) -> Trained:
+    """Train in one folder; `name` is that of the checkpoint where the settings give none."""
     config, team = training.config, training.team
     require_free(training.output, resume=training.resume)  # before anything is fetched
     splits = _splits(training)
-    encoder, about = encoder_facts(config.text_encoder, offline=training.offline)
+    encoder, about = encoder_of(config, offline=training.offline)
     # Whatever can be refused is refused before the folder is taken.
     _require_steps(training)
     checkpoint = _new(training, splits, encoder)
     identity = {"data": data, "text_encoder": about}
-    identity |= {"start": started} if (started := start_facts(config)) else {}
+    started = start_facts(config, offline=training.offline)
+    identity |= {"start": started} if started else {}
     run = Run(
         training.output,
         config,
@@ -120,13 +124,15 @@ def _train(training: Training, data: Mapping[str, Any]) -> Trained:
     with contextlib.closing(run), reproducible(training.device):
         run.log(kind="start", environment=environment(training.device), processes=team.world)
         at = fit(
-            replace(checkpoint, training=identity),
+            replace(checkpoint, name=config.name or name, training=identity),
             splits,
             config,
             run,
             device=training.device,
             team=team,
         )
+    if config.intervals and team.leads:
+        add_intervals(run.best, training.stores, device=training.device)
     return Trained(config=config, at=at, test=_tested(training, run.best) if team.leads else {})
 
 
@@ -138,7 +144,7 @@ def _without_idle_context(training: Training) -> Training:
         for row, said in zip(store.rows, contexts(store.rows), strict=True)
         if row.split == "train"
     )
-    if not training.config.context_tokens or any(trained):
+    if not training.config.context_tokens or training.config.start or any(trained):
         return training
     return replace(training, config=changed(training.config, {"context_tokens": 0}))
 
@@ -167,7 +173,7 @@ def _require_steps(training: Training) -> None:
                 )
 
 
-def _new(training: Training, splits: Splits, encoder: Path) -> Checkpoint:
+def _new(training: Training, splits: Splits, encoder: Path | None) -> Checkpoint:
     audio, vision = feature_specs(training.stores, _modalities(training.config))
     return new_checkpoint(training.config, encoder, splits.train, audio=audio, vision=vision)
 

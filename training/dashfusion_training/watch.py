@@ -22,12 +22,15 @@ class Watcher(Protocol):
     def epoch(
         self,
         epoch: int,
-        train_loss: float,
+        train_loss: float | None,
         valid_mae: float,
         valid_corr: float | None,
         best: bool,
     ) -> None:
-        """An epoch was validated; `best` if it is the best so far."""
+        """An epoch was validated; `best` if it is the best so far.
+
+        Epoch 0 is what the training goes on from, and has no loss.
+        """
         ...
 
 
@@ -43,7 +46,7 @@ class Unwatched:
     def epoch(
         self,
         epoch: int,
-        train_loss: float,
+        train_loss: float | None,
         valid_mae: float,
         valid_corr: float | None,
         best: bool,
