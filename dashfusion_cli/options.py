@@ -197,7 +197,8 @@ Segments = Annotated[
     ),
 ]
 Without = Annotated[
-    list[Stream] | None, setting("--without", help="Score without one of them; may be repeated.")
+    list[Stream] | None,
+    setting("--without", help="Score the same utterances without one of them; may be repeated."),
 ]
 Start = Annotated[
     str | None, setting("--start", metavar="TIME", help="Begin here: seconds or h:mm:ss.")

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from dashfusion_cli.render.wording import without_in
 from dashfusion_models.analysis import Analysis
 
 __all__ = ["COLUMNS", "csv_bytes", "csv_number", "csv_text", "render_csv", "segment_rows"]
@@ -27,6 +28,7 @@ COLUMNS = (
     "audio_contribution",
     "vision_contribution",
     "reasons",
+    "without",
 )
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -47,6 +49,7 @@ def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
 
 def segment_rows(record: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     """Yield the rows of one analysis in its JSON form."""
+    without = csv_text(" ".join(without_in(record)))
     for segment in record["segments"]:
         low, high = segment["interval"] or (None, None)
         parts = segment["contributions"]
@@ -64,6 +67,7 @@ def segment_rows(record: Mapping[str, Any]) -> Iterator[Sequence[str]]:
             csv_number(parts["audio"]),
             csv_number(parts["vision"]),
             csv_text(" ".join(segment["reasons"])),
+            without,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashfusion_cli.render.csv import csv_number, csv_text
+from dashfusion_cli.render.wording import without_in
 
 __all__ = ["SUMMARY_COLUMNS", "face_share", "summary_row"]
 
@@ -41,14 +42,20 @@ def summary_row(record: Mapping[str, Any]) -> Sequence[str]:
         csv_number(low),
         csv_number(high),
         str(len(segments)),
-        csv_number(face_share(segments)),
+        csv_number(face_share(record)),
         csv_text("; ".join(record["warnings"])),
         "",
     )
 
 
-def face_share(segments: Sequence[Mapping[str, Any]]) -> float:
-    """Share of the scored time in which a face was seen (of an image's one moment too)."""
+def face_share(record: Mapping[str, Any]) -> float | None:
+    """Share of the scored time in which a face was seen (of an image's one moment too).
+
+    None where faces were left out.
+    """
+    if "vision" in without_in(record):
+        return None
+    segments = [s for s in record["segments"] if s["score"] is not None]
     weights: list[float] = [max(s["end_s"] - s["start_s"], 1e-6) for s in segments]
     shares = [float(s["present"]["vision"]) for s in segments]
     return sum(s * w for s, w in zip(shares, weights, strict=True)) / sum(weights)

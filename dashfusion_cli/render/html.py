@@ -18,7 +18,7 @@ from dashfusion_cli.render.page_view import (
     reach_of,
     sentences_of,
 )
-from dashfusion_cli.render.wording import clock, signed
+from dashfusion_cli.render.wording import clock, left_out, part_in, signed, without_in
 from dashfusion_models.records import Word
 
 __all__ = ["Preview", "link_to", "render_html"]
@@ -72,9 +72,7 @@ def render_html(
     scale = tuple(record["model"]["label_range"])
     sentences = tuple(sentences_of(record, words))
     kind = _kind(record)
-    overall = record["overall"]
-    if kind == "image":  # its one segment is the whole
-        overall = {**overall, "interval": record["segments"][0]["interval"]}
+    overall, without = record["overall"], without_in(record)
     return fill_page(
         "report.html.j2",
         styles=_STYLES,
@@ -91,12 +89,14 @@ def render_html(
         facts=_facts(record, kind),
         about=_about(record, settings or {}),
         embed_command=_embed_command(record["media"]["path"]),
+        whole=_whole(record, kind),
+        without=without,
         sentences=sentences,
         moments=moments_of(sentences, record),
         gaps=gaps_of(record) if kind != "image" else {},
         score=signed(overall["score"], scale).replace("-", "\N{MINUS SIGN}"),
         level=level_of(overall["score"], overall["label"], scale),
-        parts=parts_of(overall["contributions"], scale, reach_of(record)),
+        parts=parts_of(overall["contributions"], scale, reach_of(record), without),
         gauge=_gauge(overall, scale),
         index=index,
     )
@@ -117,13 +117,25 @@ def _embed_command(media: str) -> str:
 
 
 def _facts(record: Mapping[str, Any], kind: str) -> list[str]:
-    facts = [] if kind == "image" else [clock(record["media"]["duration_s"])]
+    facts = []
+    if kind != "image":
+        part, length = part_in(record), clock(record["media"]["duration_s"])
+        facts.append(f"{part} of {length}" if part else length)
     if record["language"] is not None:
         facts.append(_language(record["language"]))
     count = sum(segment["text"] is not None for segment in record["segments"])
     if count:
         facts.append(f"{count} utterance{'s' * (count > 1)}")
-    return [*facts, record["model"]["name"]]
+    lacks = left_out(without_in(record))
+    return [*facts, record["model"]["name"], *([lacks] if lacks else [])]
+
+
+def _whole(record: Mapping[str, Any], kind: str) -> str:
+    """Name what the score of the whole is of."""
+    if kind == "image":
+        return "The picture"
+    part = part_in(record)
+    return f"{part} of the clip" if part else "The whole clip"
 
 
 def _language(language: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from dashfusion_cli.render.folder import face_share
 from dashfusion_cli.render.page_shell import fill_page, json_inside
 from dashfusion_cli.render.sign_colors import Sign, sign_of
+from dashfusion_cli.render.wording import left_out, part_in, without_in
 from dashfusion_models.analysis import label_of
 
 __all__ = ["index_row", "render_index"]
@@ -32,6 +33,9 @@ def index_row(record: Mapping[str, Any], *, path: str, report: str | None) -> Ro
         message = record["error"]["message"].removeprefix(f"{record['media']['path']}: ")
         return {**row, "kind": record["error"]["kind"], "error": message}
     overall, segments = record["overall"], record["segments"]
+    part, without = part_in(record), without_in(record)
+    wanted = [f"{part} of the clip" if part else "", left_out(without)]
+    share = face_share(record)
     return {
         **row,
         "duration": record["media"]["duration_s"],
@@ -41,8 +45,8 @@ def index_row(record: Mapping[str, Any], *, path: str, report: str | None) -> Ro
         "interval": overall["interval"],
         "range": record["model"]["label_range"],
         "segments": len(segments),
-        "face": round(face_share(segments), 4),
-        "warnings": record["warnings"],
+        "face": None if share is None else round(share, 4),
+        "warnings": [*filter(None, wanted), *record["warnings"]],
         "curve": _curve(segments, record["model"]["label_range"]),
     }
 
@@ -102,6 +106,7 @@ def _curve(segments: Sequence[Mapping[str, Any]], scale: Sequence[float]) -> lis
 
     A long file has means over equal stretches.
     """
+    segments = [s for s in segments if s["score"] is not None]
     if len(segments) <= _CURVE_STEPS:
         return [_step(s["start_s"], s["end_s"], s["score"], s["label"]) for s in segments]
     low, high = scale

@@ -67,6 +67,8 @@ class Curve:
         zero = level(0.0)
         draw.line((edge, zero, width - edge, zero), fill=(255, 255, 255, 120), width=finer)
         for segment in segments:
+            if segment.score is None or segment.label is None:
+                continue
             color = color_of(segment.label)
             left, right = (
                 round(finer * self._place(seconds, size[0]))

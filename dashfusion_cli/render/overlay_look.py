@@ -94,7 +94,7 @@ class Overlay:
     def _face(self, picture: Image.Image, segment: Segment, seconds: float) -> None:
         face = segment.face
         box = None if face is None else face_at(face.path, face.box, seconds)
-        if box is None:
+        if box is None or segment.label is None:
             return
         x, y, wide, high = box
         left, top = round(x * self._width), round(y * self._height)
@@ -126,7 +126,7 @@ class Overlay:
             return round(left + (right - left) * (min(high, max(low, score)) - low) / (high - low))
 
         draw.line((left, middle, right, middle), fill=_RAIL, width=line)
-        if segment is not None:
+        if segment is not None and segment.score is not None and segment.label is not None:
             color: Rgb = color_of(segment.label)
             if segment.interval is not None:
                 between = (place(segment.interval[0]), place(segment.interval[1]))
@@ -137,17 +137,15 @@ class Overlay:
                 (min(x, place(0)), middle - line, max(x, place(0)), middle + line), color
             )
             draw.ellipse((x - 3 * line, middle - 3 * line, x + 3 * line, middle + 3 * line), color)
-            self._write_score(draw, segment, color, right - left)
+            text = f"{minus_signed(segment.score, self._range)}  {segment.label}"
+            self._write_score(draw, text, color, right - left)
         for tick in {low, min(high, max(low, 0.0)), high}:
             x = place(tick)
             draw.line((x, middle - 3 * line, x, middle + 3 * line), (230, 230, 230), 1)
         return image
 
-    def _write_score(
-        self, draw: ImageDraw.ImageDraw, segment: Segment, color: Rgb, room: int
-    ) -> None:
+    def _write_score(self, draw: ImageDraw.ImageDraw, text: str, color: Rgb, room: int) -> None:
         size = self._sizes.letter
-        text = f"{minus_signed(segment.score, self._range)}  {segment.label}"
         while size > 6 and self._fonts.bold(size).getlength(text) > room:
             size -= 1
         place = (self._sizes.letter // 2, round(0.8 * self._sizes.letter))

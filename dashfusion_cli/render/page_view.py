@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashfusion_cli.render.sign_colors import sign_of
-from dashfusion_cli.render.wording import REASONS, clock, signed
+from dashfusion_cli.render.wording import NAMES, REASONS, UNSCORED, clock, signed, without_in
 from dashfusion_models.records import Word
 
 __all__ = ["Gap", "Part", "Piece", "Sentence", "gaps_of", "level_of", "moments_of", "parts_of",
@@ -14,18 +14,21 @@ __all__ = ["Gap", "Part", "Piece", "Sentence", "gaps_of", "level_of", "moments_o
 Record = Mapping[str, Any]
 
 LEVELS = 6  # shades on each side of nothing
-_NAMES = {"text": "words", "audio": "voice", "vision": "face"}
 _MOMENTS = 3  # on each side
 _WORTH_TELLING_S = 2.0  # as long as a silent stretch must be to be scored
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one modality contributed: in words, and as a bar from the middle (0) to an end (1)."""
+    """What one modality contributed: in words, and as a bar from the middle (0) to an end (1).
+
+    Where `value` is None, `lack` says why.
+    """
 
     name: str
     value: str | None
     share: float  # in [-1, 1]
+    lack: str = "absent"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One utterance, as a line of the transcript."""
+    """One utterance, as a line of the transcript; `silence` stands where there is no `text`."""
 
     number: int
     start_s: float
@@ -47,6 +50,7 @@ class Sentence:
     until: str
     speaker: str | None
     text: str | None
+    silence: str
     pieces: tuple[Piece, ...]
     score: str
     label: str
@@ -69,8 +73,11 @@ def sentences_of(record: Record, words: Sequence[Sequence[Word]] = ()) -> Iterat
     """Yield the lines of the transcript; `words` are those of each segment, where known."""
     scale = _scale(record)
     reach = reach_of(record)
+    without = without_in(record)
     for number, segment in enumerate(record["segments"]):
         known = words[number] if words else ()
+        score = segment["score"]
+        unread = "text" in without and "no_speech" not in segment["reasons"]
         yield Sentence(
             number=number,
             start_s=segment["start_s"],
@@ -79,27 +86,35 @@ def sentences_of(record: Record, words: Sequence[Sequence[Word]] = ()) -> Iterat
             until=clock(segment["end_s"]),
             speaker=segment["speaker"],
             text=segment["text"],
+            silence="(words left out)" if unread else "(nobody speaks)",
             pieces=tuple(_pieces(segment["text"] or "", known)),
-            score=_minus(signed(segment["score"], scale)),
-            label=segment["label"],
-            level=level_of(segment["score"], segment["label"], scale),
+            score="–" if score is None else _minus(signed(score, scale)),  # noqa: RUF001
+            label=UNSCORED if score is None else segment["label"],
+            level=0 if score is None else level_of(score, segment["label"], scale),
             interval=_interval(segment["interval"], scale),
-            parts=parts_of(segment["contributions"], scale, reach),
-            notes=tuple(_notes(segment)),
+            parts=parts_of(segment["contributions"], scale, reach, without),
+            notes=tuple(_notes(segment, without)),
         )
 
 
 def parts_of(
-    contributions: Mapping[str, float | None], scale: tuple[float, float], reach: float
+    contributions: Mapping[str, float | None],
+    scale: tuple[float, float],
+    reach: float,
+    without: Sequence[str] = (),
 ) -> tuple[Part, ...]:
-    """Return words, voice and face; a bar is as long as its share of `reach`."""
+    """Return words, voice and face; a bar is as long as its share of `reach`.
+
+    `without` are the modalities that were left out.
+    """
     return tuple(
         Part(
             name,
             None if value is None else _minus(signed(value, scale)),
             0.0 if value is None else round(max(-1.0, min(1.0, value / reach)), 3),
+            "left out" if key in without else "absent",
         )
-        for key, name in _NAMES.items()
+        for key, name in NAMES.items()
         for value in [contributions[key]]
     )
 
@@ -127,7 +142,7 @@ def level_of(score: float, label: str, scale: tuple[float, float]) -> int:
 
 def moments_of(sentences: Sequence[Sentence], record: Record) -> dict[str, list[Sentence]]:
     """Return the strongest sentences on each side, the strongest first; neutral is no side."""
-    scores = [segment["score"] for segment in record["segments"]]
+    scores = [segment["score"] or 0.0 for segment in record["segments"]]
     order = sorted(range(len(scores)), key=lambda i: scores[i])
     lowest = [sentences[i] for i in order if sentences[i].level < 0][:_MOMENTS]
     highest = [sentences[i] for i in reversed(order) if sentences[i].level > 0][:_MOMENTS]
@@ -143,8 +158,11 @@ def gaps_of(record: Record) -> dict[str, list[Gap]]:
         ]
         for name, reason in (("no face", "no_face"), ("no speech", "no_speech"))
     }  # fmt: skip
-    edges = [0.0, *(s["end_s"] for s in segments), record["media"]["duration_s"]]
-    starts = [*(s["start_s"] for s in segments), record["media"]["duration_s"]]
+    run, end_s = record.get("run", {}), record["media"]["duration_s"]
+    end_s = min(end_s, run.get("end_s") or end_s)
+    scored = [s for s in segments if s["score"] is not None]
+    edges = [run.get("start_s", 0.0), *(s["end_s"] for s in scored), end_s]
+    starts = [*(s["start_s"] for s in scored), end_s]
     furthest = [max(edges[: i + 1]) for i in range(len(starts))]
     found["not scored"] = [
         (a, b) for a, b in zip(furthest, starts, strict=True) if b - a > _WORTH_TELLING_S
@@ -179,7 +197,9 @@ def _minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _notes(segment: Mapping[str, Any]) -> Iterator[str]:
+def _notes(segment: Mapping[str, Any], without: Sequence[str]) -> Iterator[str]:
+    if "text" in without and segment["text"] is not None:
+        yield "words left out"
     for reason in segment["reasons"]:
         if reason == "no_speech" and segment["text"] is None:
             continue  # the line itself says so

@@ -8,6 +8,7 @@ from html import escape
 
 from dashfusion_cli.render.captions import Caption, captions_of
 from dashfusion_cli.render.sign_colors import ON_DARK, sign_of
+from dashfusion_cli.render.wording import left_out, part_of
 from dashfusion_models.analysis import Analysis, Segment
 
 __all__ = ["render_srt", "render_vtt"]
@@ -35,21 +36,23 @@ def render_srt(analysis: Analysis, *, scores: bool = False) -> bytes:
 def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
     """Return the captions of one analysis as a WebVTT file.
 
-    Each carries the classes `positive`, `neutral` or `negative`, and its label with a hyphen for a
-    space. With `scores`, the score stands before what is said.
+    Each that is scored carries the classes `positive`, `neutral` or `negative`, and its label with
+    a hyphen for a space. With `scores`, the score stands before what is said.
     """
     style = "\n".join(f"::cue(.{name}) {{ {rules} }}" for name, rules in _STYLES.items())
-    model = f"{analysis.model.name} ({analysis.model.license})".replace("-->", "->")
     blocks = [
         "WEBVTT\n",
-        f"NOTE dashfusion {analysis.tool_version}, {' '.join(model.split())}\n",
+        f"NOTE dashfusion {analysis.tool_version}, {_note(analysis)}\n",
         f"STYLE\n{style}\n",
     ]
     for number, (segment, caption) in enumerate(_captions(analysis), start=1):
         times = f"{_time(caption.start_s, '.')} --> {_time(caption.end_s, '.')}"
         text = escape(_text(segment, caption, scores=scores), quote=False)
-        classes = ".".join(dict.fromkeys((sign_of(segment.label), segment.label.replace(" ", "-"))))
-        blocks.append(f"{number}\n{times}\n<c.{classes}>{text}</c>\n")
+        if segment.label is not None:
+            sign = sign_of(segment.label)
+            classes = ".".join(dict.fromkeys((sign, segment.label.replace(" ", "-"))))
+            text = f"<c.{classes}>{text}</c>"
+        blocks.append(f"{number}\n{times}\n{text}\n")
     return "\n".join(blocks).encode("utf-8", "replace")
 
 
@@ -61,7 +64,17 @@ def _captions(analysis: Analysis) -> Iterator[tuple[Segment, Caption]]:
 
 def _text(segment: Segment, caption: Caption, *, scores: bool) -> str:
     """The lines, with the score in front where it is wanted."""
-    return f"[{segment.score:+.1f}] {caption.text}" if scores else caption.text
+    if not scores or segment.score is None:
+        return caption.text
+    return f"[{segment.score:+.1f}] {caption.text}"
+
+
+def _note(analysis: Analysis) -> str:
+    """Which model scored, which part of the file, and what was left out."""
+    run = analysis.run
+    model = " ".join(f"{analysis.model.name} ({analysis.model.license})".split())
+    part = part_of(run.start_s, run.end_s, analysis.media.duration_s)
+    return ", ".join(filter(None, (model, part, left_out(run.without)))).replace("-->", "->")
 
 
 def _time(seconds: float, mark: str) -> str:

@@ -6,15 +6,14 @@ from rich.text import Text
 
 from dashfusion_cli.render.plain import Look, drawn, new_table, safe
 from dashfusion_cli.render.sign_colors import ON_TERMINAL
-from dashfusion_cli.render.wording import clock, signed
+from dashfusion_cli.render.wording import NAMES, UNSCORED, clock, left_out, part_of, signed
 from dashfusion_models.analysis import Analysis, Overall, Segment
-from dashfusion_models.records import Modality, Streams
+from dashfusion_models.records import Streams
 
 __all__ = ["render_table"]
 
 _SCORE_WIDTH = 5  # "+0.75"
 _BAR_CELLS = 6  # on each side of the centre
-_WORD_FOR: dict[Modality, str] = {"text": "words", "audio": "voice", "vision": "face"}
 _NARROW_BELOW = 72  # columns; the bar goes first
 
 
@@ -27,11 +26,14 @@ def render_table(analysis: Analysis, look: Look, *, timing: bool = False) -> str
 def _header(analysis: Analysis, look: Look) -> Text:
     facts = []
     if not analysis.media.is_image:
-        facts.append(clock(analysis.media.duration_s))
+        part, whole = _part(analysis), clock(analysis.media.duration_s)
+        facts.append(f"{part} of {whole}" if part else whole)
     if analysis.language is not None:
         share = analysis.language.probability
         facts.append(analysis.language.code + (f" ({share:.0%})" if share is not None else ""))
     facts.append(analysis.model.name)
+    if analysis.run.without:
+        facts.append(left_out(analysis.run.without))
     between = " - " if look.ascii_only else " · "
     line = Text(overflow="fold")
     line.append(safe(str(analysis.media.path), look), style="bold")
@@ -54,19 +56,27 @@ def _table(analysis: Analysis, look: Look) -> Table:
     return table
 
 
+def _part(analysis: Analysis) -> str | None:
+    return part_of(analysis.run.start_s, analysis.run.end_s, analysis.media.duration_s)
+
+
 def _segment_row(
     segment: Segment, analysis: Analysis, look: Look, *, roomy: bool
 ) -> list[RenderableType]:
     words = Text()
     if segment.speaker is not None:
         words.append(safe(segment.speaker, look) + ": ", style="bold")
-    if segment.text is None:
-        words.append("(nobody speaks)", style="dim italic")
+    unread = "text" in analysis.run.without
+    notes = [reason.replace("_", " ") for reason in segment.reasons]
+    if segment.text is not None:
+        words.append(safe(segment.text, look), style="dim" if unread else "")
+        notes = ["words left out", *notes] if unread else notes
+    elif unread and "no_speech" not in segment.reasons:
+        words.append("(words left out)", style="dim italic")
     else:
-        words.append(safe(segment.text, look))
-    if segment.reasons:
-        reasons = ", ".join(reason.replace("_", " ") for reason in segment.reasons)
-        words.append(f"\n({reasons})", style="dim")
+        words.append("(nobody speaks)", style="dim italic")
+    if notes:
+        words.append(f"\n({', '.join(notes)})", style="dim")
     time = Text(clock(segment.start_s), style="cyan")
     time.append(f"\n{clock(segment.end_s)}", style="dim")
     return [time, words, *_score_cells(segment, analysis, look, roomy=roomy)]
@@ -76,7 +86,9 @@ def _overall_row(
     overall: Overall, analysis: Analysis, look: Look, *, roomy: bool
 ) -> list[RenderableType]:
     whole = Text("all", style="bold")
-    what = Text("the picture" if analysis.media.is_image else "the whole clip", style="bold")
+    part = _part(analysis)
+    name = f"{part} of the clip" if part else "the whole clip"
+    what = Text("the picture" if analysis.media.is_image else name, style="bold")
     return [whole, what, *_score_cells(overall, analysis, look, roomy=roomy)]
 
 
@@ -84,6 +96,8 @@ def _score_cells(
     scored: Segment | Overall, analysis: Analysis, look: Look, *, roomy: bool
 ) -> list[RenderableType]:
     """Return the cells that a segment and the whole clip share: score, bar, label."""
+    if scored.score is None or scored.label is None:
+        return [Text("-".rjust(_SCORE_WIDTH), style="dim"), Text(UNSCORED, style="dim")]
     style = ON_TERMINAL[look.colors].of(scored.label)
     score = Text()  # without a style that what is less sure would inherit
     score.append(
@@ -145,7 +159,7 @@ def _driver(contributions: Streams[float | None], analysis: Analysis) -> str:
     if not known:
         return ""
     name, value = max(known, key=lambda pair: abs(pair[1]))
-    return f"{_WORD_FOR[name]} {signed(value, analysis.model.label_range)}"
+    return f"{NAMES[name]} {signed(value, analysis.model.label_range)}"
 
 
 def _timing(analysis: Analysis, look: Look) -> Table:

@@ -1,8 +1,22 @@
 """Scores, times and reasons as people read them, the same in every form of the output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["REASONS", "clock", "signed"]
+__all__ = [
+    "NAMES",
+    "REASONS",
+    "UNSCORED",
+    "clock",
+    "left_out",
+    "part_in",
+    "part_of",
+    "signed",
+    "without_in",
+]
+
+NAMES: Mapping[str, str] = {"text": "words", "audio": "voice", "vision": "face"}
+UNSCORED = "not scored"
 
 _FINE_SCALE = 2.0  # scales up to this length need two decimals
 
@@ -32,3 +46,29 @@ def clock(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60}:{minutes % 60:02d}:{rest // 10:02d}"
     return f"{minutes}:{rest / 10:04.1f}"
+
+
+def left_out(without: Sequence[str]) -> str:
+    """Say which modalities were left out, as "words and face left out"; empty where none was."""
+    names = " and ".join(NAMES[modality] for modality in without)
+    return f"{names} left out" if names else ""
+
+
+def part_of(start_s: float, end_s: float | None, duration_s: float) -> str | None:
+    """Write which part of a file was looked at, as "0:02.0 to 0:10.0"; None for all of it."""
+    last_s = duration_s if end_s is None else min(end_s, duration_s)
+    if start_s <= 0 and last_s >= duration_s:
+        return None
+    return f"{clock(start_s)} to {clock(last_s)}"
+
+
+def without_in(record: Mapping[str, Any]) -> Sequence[str]:
+    """Return the modalities that were left out of an analysis in its JSON form."""
+    without: Sequence[str] = record.get("run", {}).get("without", ())
+    return without
+
+
+def part_in(record: Mapping[str, Any]) -> str | None:
+    """Write which part of its file an analysis in its JSON form is of; None for all of it."""
+    run = record.get("run", {})
+    return part_of(run.get("start_s", 0.0), run.get("end_s"), record["media"]["duration_s"])

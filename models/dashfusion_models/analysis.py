@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dashfusion_models.records import UNTOLD, FaceChoice, MediaInfo, Streams, Word
+from dashfusion_models.records import UNTOLD, FaceChoice, MediaInfo, Modality, Streams, Word
 
 __all__ = [
     "SCHEMA",
@@ -22,6 +22,7 @@ __all__ = [
     "ModelInfo",
     "Overall",
     "Reason",
+    "Run",
     "Segment",
     "label_of",
 ]
@@ -78,6 +79,24 @@ class ModelInfo:
     license: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was wanted of the file.
+
+    `segments`: "sentence", "whole" or a length in seconds. `without`: the modalities that were left
+    out, on demand or because the checkpoint reads none; of these an analysis does not say that they
+    are absent. `language`: a code, or "auto". `start_s`, `end_s`: what was looked at, in seconds
+    from the start of the file; None is its end.
+    """
+
+    segments: str = "sentence"
+    without: tuple[Modality, ...] = ()
+    language: str = "auto"
+    translate: bool = False
+    start_s: float = 0.0
+    end_s: float | None = None
+
+
 @dataclass(frozen=True)
 class Devices:
     """What ran where, as torch writes devices ("cpu", "cuda:0"); None where a stage did not run.
@@ -110,8 +129,8 @@ class DetectedLanguage:
 class Overall:
     """The whole file: `score` and `contributions` are means weighted by duration of its segments'.
 
-    `label` is the score in words (`label_of`). `interval` is (low, high), calibrated on whole
-    files; None for fewer than two segments and while the checkpoint is not calibrated.
+    `label` is the score in words (`label_of`). `interval` is (low, high), see `overall_of`; None
+    while the checkpoint is not calibrated.
     """
 
     score: float
@@ -124,23 +143,26 @@ class Overall:
 class Segment:
     """One scored utterance, or one stretch scored from the face alone.
 
-    `start_s`, `end_s`: seconds from the start of the file. `text`: what was said, None where nobody
-    speaks. `speaker`: who, None while speakers are not told apart. `score`: on the checkpoint's
-    scale, and `label` the same in words (`label_of`). `interval`: (low, high) that hold the true
-    score in 80 % of cases on validation data, None while uncalibrated. `contributions` of a
-    modality: score minus the score with that modality masked out, None where it is absent.
-    `present`: the share of the segment, in [0, 1], covered by words, by voiced sound, by a seen
-    face. `speech_confidence`: the recogniser's, in [0, 1], None without words. `face`: the one that
-    was looked at, None without. `reasons`: why the score deserves less trust. `words` are those of
-    `text` with their times, where a recogniser gave them; JSON is without them.
+    `start_s`, `end_s`: seconds from the start of the file, the same whatever is left out. `text`:
+    what was said, scored or not; None where nobody speaks, or no words were looked for. `speaker`:
+    who, None while speakers are not told apart. `score`: on the checkpoint's scale, and `label` the
+    same in words (`label_of`); both None where the segment has nothing but what is left out, or
+    words that the checkpoint does not read. `interval`: (low, high) that hold the true score in
+    80 % of cases on validation data, None while uncalibrated. `contributions` of a
+    modality: score minus the score with that modality masked out, None where it is absent or left
+    out. `present`: the share of the segment, in [0, 1], covered by words, by voiced sound, by a
+    seen face, 0 where left out. `speech_confidence`: the recogniser's, in [0, 1], None without
+    words. `face`: the one that was looked at, None without. `reasons`: why the score deserves less
+    trust. `words` are those of `text` with their times, where a recogniser gave them; JSON is
+    without them.
     """
 
     start_s: float
     end_s: float
     text: str | None
     speaker: str | None
-    score: float
-    label: str
+    score: float | None
+    label: str | None
     interval: tuple[float, float] | None
     contributions: Streams[float | None]
     present: Streams[float]
@@ -154,18 +176,19 @@ class Segment:
 class Analysis:
     """Everything that `analyze` found in one file; what is absent is None.
 
-    `tool_version` is that of dashfusion, `media` the file itself, `model` the checkpoint, `device`
-    and `asr` what ran where; `asr` is None where no words were recognised. `language` is what was
-    spoken, None where nobody spoke or where a transcript does not tell. `overall` is the whole
-    file, `segments` its utterances in order of time, at least one. `warnings` are sentences for a
-    person to read. `timing_s` has the seconds of each stage and their `total`, which is less than
-    their sum: stages run side by side. `waiting_s` is how much of that each stage waited for
-    another; JSON is without it.
+    `tool_version` is that of dashfusion, `media` the file itself, `model` the checkpoint, `run`
+    what was wanted, `device` and `asr` what ran where; `asr` is None where no words were
+    recognised. `language` is what was spoken, None where nobody spoke or where a transcript does
+    not tell. `overall` is the whole file, `segments` its utterances in order of time, at least one
+    with a score. `warnings` are sentences for a person to read. `timing_s` has the seconds of each
+    stage and their `total`, which is less than their sum: stages run side by side. `waiting_s` is
+    how much of that each stage waited for another; JSON is without it.
     """
 
     tool_version: str
     media: MediaInfo
     model: ModelInfo
+    run: Run
     device: Devices
     asr: Asr | None
     language: DetectedLanguage | None

@@ -20,9 +20,9 @@ class AnalyzeOptions:
     `language` is the code of what is spoken, such as "en" (ISO 639-1); with None or "auto" it is
     found out. `translate` turns speech that the checkpoint does not read into English.
     `transcript` is an .srt, .vtt or .txt file that takes the place of recognition. `segments` is
-    "sentence", "whole" or a length in seconds, as "5". `without` names modalities that are treated
-    as if the file had none. `start_s` and `end_s` bound what is looked at, in seconds from the
-    start of the file; None is its end.
+    "sentence", "whole" or a length in seconds, as "5". `without` names modalities that are not
+    scored; they are still looked for, so that the segments are the same. `start_s` and `end_s`
+    bound what is looked at, in seconds from the start of the file; None is its end.
 
     Raises:
         ConfigError: times or modalities that make no sense. What `segments`, `language` and

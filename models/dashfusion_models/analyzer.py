@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from dashfusion_models.analysis import (
     Analysis,
@@ -16,6 +16,7 @@ from dashfusion_models.analysis import (
     DetectedLanguage,
     Devices,
     ModelInfo,
+    Run,
     Segment,
     label_of,
 )
@@ -31,7 +32,7 @@ from dashfusion_models.features.vision import VISION_SPEC
 from dashfusion_models.opened import Opened
 from dashfusion_models.overall import overall_of
 from dashfusion_models.reasons import reasons_of
-from dashfusion_models.records import Progress
+from dashfusion_models.records import MODALITIES, Modality, Progress, Streams
 from dashfusion_models.segment import SegmentRule
 from dashfusion_models.speech.transcript_file import read_transcript
 from dashfusion_models.stages import Stages
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["AnalyzeOptions", "Analyzer"]
 
 SpeechEngine = Literal["auto", "faster-whisper", "openai-whisper"]
+
+_NO_CONTRIBUTIONS = Streams[float | None](text=None, audio=None, vision=None)
 
 
 class Analyzer(Closing):
@@ -123,7 +126,8 @@ class Analyzer(Closing):
         seconds from the start of the file, scores lie in the checkpoint's `label_range`.
 
         Raises:
-            MediaError: the file cannot be read; NothingToScore: it has neither speech nor a face.
+            MediaError: the file cannot be read; NothingToScore: it has neither speech nor a face,
+                or nothing but what is left out.
             ConfigError: `segments` or `language` of the options is unknown.
             DataError: their transcript cannot be read.
             SpeechError: the speech engine failed.
@@ -138,17 +142,22 @@ class Analyzer(Closing):
             self._opened.check()
             report(progress)
 
-        extraction = extract(Path(path), self._request(options), self._engines, told)
-        reads = self._reads(extraction)
+        request = self._request(options)
+        extraction = extract(Path(path), request, self._engines, told)
+        reads = self._reads(extraction, request)
         stages = Stages()
-        segments = self._segments(extraction, stages, reads_language=reads, report=report)
-        if not segments:
-            _refuse_late_start(Path(path), options.start_s, extraction.media.duration_s)
-            raise NothingToScore(Path(path), extraction.media.duration_s)
+        segments = self._segments(extraction, request, stages, reads_language=reads, report=report)
+        if all(segment.score is None for segment in segments):
+            _refuse(Path(path), request, extraction.media.duration_s, segments)
         timing = {**extraction.timing_s, **stages.spent_s, "total": time.perf_counter() - started}
         waiting = {**extraction.waiting_s, **stages.waited_s}
         return self._analysis(
-            extraction, segments, reads_language=reads, timing=timing, waiting=waiting
+            extraction,
+            segments,
+            run=_run(options, request),
+            reads_language=reads,
+            timing=timing,
+            waiting=waiting,
         )
 
     def analyze_many(
@@ -167,21 +176,23 @@ class Analyzer(Closing):
         self._engines.close()
 
     def _request(self, options: AnalyzeOptions) -> Request:
+        known = frozenset(self._opened.facts.modalities)
         return Request(
             language=None if options.language == "auto" else options.language,
             translate=options.translate,
             readable=frozenset(self._opened.facts.languages),
             transcript=read_transcript(Path(options.transcript)) if options.transcript else None,
             rule=SegmentRule.parse(options.segments),
-            modalities=frozenset(self._opened.facts.modalities).difference(options.without),
+            modalities=known.difference(options.without),
+            cut_by=known,
             start_s=options.start_s,
             end_s=options.end_s,
         )
 
-    def _reads(self, extraction: Extraction) -> bool:
-        """Whether the checkpoint learned from texts in the language that was heard."""
+    def _reads(self, extraction: Extraction, request: Request) -> bool:
+        """Whether the checkpoint learned from texts in the language of the words that it scores."""
         transcript = extraction.transcript
-        if transcript is None or transcript.language is None:
+        if "text" not in request.modalities or transcript is None or transcript.language is None:
             return True
         code = "en" if transcript.translated else transcript.language.code
         return code in self._opened.facts.languages
@@ -189,12 +200,16 @@ class Analyzer(Closing):
     def _segments(
         self,
         extraction: Extraction,
+        request: Request,
         stages: Stages,
         *,
         reads_language: bool,
         report: Callable[[Progress], None],
     ) -> tuple[Segment, ...]:
-        """Score a few utterances at a time, whose sequences are then let go."""
+        """Score a few utterances at a time, whose sequences are then let go.
+
+        One with nothing to score keeps its place, without a score.
+        """
         with stages.stage("score"), stages.waiting("score"):
             checkpoint, device = self._opened.wait()
         from dashfusion_models.score import BATCH, score
@@ -204,34 +219,46 @@ class Analyzer(Closing):
             found = _without_words(found)
         segments: list[Segment] = []
         while some := list(islice(found, BATCH)):
+            there = [e.features for e in some if _has_something(e)]
             with stages.stage("score"):
-                scored = score(checkpoint, [e.features for e in some], device=device)
-            for one, its in zip(some, scored, strict=True):
-                segments.append(self._segment(one, its, reads_language=reads_language))
+                scored = iter(score(checkpoint, there, device=device))
+            for one in some:
+                its = next(scored) if _has_something(one) else None
+                segments.append(self._segment(one, its, request, reads_language=reads_language))
             report(Progress("score", len(segments), None, "utterances"))
         if segments:
             report(Progress("score", len(segments), len(segments), "utterances"))
         return tuple(segments)
 
-    def _segment(self, extracted: Extracted, scored: Scored, *, reads_language: bool) -> Segment:
+    def _segment(
+        self,
+        extracted: Extracted,
+        scored: Scored | None,
+        request: Request,
+        *,
+        reads_language: bool,
+    ) -> Segment:
         checkpoint, _ = self._opened.wait()
         utterance, label_range = extracted.utterance, checkpoint.label_range
+        contributions = scored.contributions if scored else _NO_CONTRIBUTIONS
         return Segment(
             start_s=utterance.start_s,
             end_s=utterance.end_s,
             text=utterance.text,
             speaker=None,
-            score=scored.score,
-            label=label_of(scored.score, label_range),
-            interval=scored.interval,
-            contributions=scored.contributions,
+            score=scored.score if scored else None,
+            label=label_of(scored.score, label_range) if scored else None,
+            interval=scored.interval if scored else None,
+            contributions=contributions,
             present=extracted.present,
             speech_confidence=utterance.confidence,
             face=extracted.face,
             reasons=reasons_of(
                 utterance,
                 extracted.features,
-                scored.contributions,
+                contributions,
+                spoken=extracted.spoken,
+                left_out=_not_scored(request),
                 reads_language=reads_language,
                 label_range=label_range,
                 thresholds=checkpoint.thresholds,
@@ -244,6 +271,7 @@ class Analyzer(Closing):
         extraction: Extraction,
         segments: tuple[Segment, ...],
         *,
+        run: Run,
         reads_language: bool,
         timing: dict[str, float],
         waiting: dict[str, float],
@@ -263,6 +291,7 @@ class Analyzer(Closing):
             model=ModelInfo(
                 checkpoint.name, checkpoint.sha256, checkpoint.label_range, checkpoint.license
             ),
+            run=run,
             device=Devices(
                 score=str(device),
                 transcribe=self._engines.recogniser().device if asr else None,
@@ -278,13 +307,39 @@ class Analyzer(Closing):
         )
 
 
-def _refuse_late_start(path: Path, start_s: float, duration_s: float) -> None:
+def _run(options: AnalyzeOptions, request: Request) -> Run:
+    return Run(
+        segments=options.segments,
+        without=_not_scored(request),
+        language=request.language or "auto",
+        translate=options.translate,
+        start_s=options.start_s,
+        end_s=options.end_s,
+    )
+
+
+def _not_scored(request: Request) -> tuple[Modality, ...]:
+    return tuple(m for m in MODALITIES if m not in request.modalities)
+
+
+def _refuse(path: Path, request: Request, duration_s: float, found: Sequence[Segment]) -> NoReturn:
+    """Say why nothing of a file could be scored."""
+    start_s = request.start_s
     if 0.0 < duration_s <= start_s:
         fact = f"is {duration_s:.1f} s long, so nothing is at {start_s:.1f} s"
         raise MediaError(f"{path}: {fact}; start earlier")
+    but = None
+    if found and request.left_out:
+        but = f"what is left out ({', '.join(_not_scored(request))}); leave less out"
+    elif found:
+        but = "words in a language that the model does not read; have them translated"
+    raise NothingToScore(path, duration_s, but=but)
+
+
+def _has_something(extracted: Extracted) -> bool:
+    return any(there for _, there in extracted.features.present.items())
 
 
 def _without_words(extracted: Iterable[Extracted]) -> Iterator[Extracted]:
     """Keep the words for the reader, but not for a network that cannot read them."""
-    wordless = (replace(e, features=replace(e.features, text=None)) for e in extracted)
-    return (e for e in wordless if any(there for _, there in e.features.present.items()))
+    return (replace(e, features=replace(e.features, text=None)) for e in extracted)

@@ -3,7 +3,7 @@
 DashfusionError
 ├── ConfigError            a setting, option or preset key that makes no sense
 ├── MediaError             a file that cannot be read, or holds nothing that can be scored
-│   └── NothingToScore     readable, but with neither speech nor a face
+│   └── NothingToScore     readable, but with neither speech nor a face, or none of them wanted
 ├── SpeechError            the speech engine is missing or failed
 ├── FaceError              the face engine is missing or failed
 ├── WeightsError           pretrained weights that are missing, unfinished or altered
@@ -49,13 +49,18 @@ class MediaError(DashfusionError):
 
 
 class NothingToScore(MediaError):
-    """A readable file without speech and without a face."""
+    """A readable file without speech and without a face, or with nothing `but` what is not scored.
 
-    def __init__(self, media: Path, seconds: float) -> None:
-        super().__init__(
-            f"{media}: neither speech nor a face found in {seconds:.1f} s; "
-            "check that it is the right file"
+    `but` says what that is, and the way out.
+    """
+
+    def __init__(self, media: Path, seconds: float, *, but: str | None = None) -> None:
+        fact = (
+            f"neither speech nor a face found in {seconds:.1f} s; check that it is the right file"
         )
+        if but is not None:
+            fact = f"nothing found in {seconds:.1f} s but {but}"
+        super().__init__(f"{media}: {fact}")
 
 
 class SpeechError(DashfusionError):

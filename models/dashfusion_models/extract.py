@@ -47,12 +47,16 @@ GIVE_BACK_EACH = 4  # utterances; after 32, two hours of video had taken 150 MB 
 
 @dataclass(frozen=True)
 class Extracted:
-    """One utterance with what the network reads of it."""
+    """One utterance with what the network reads of it: nothing, where all that it has is left out.
+
+    `spoken`: somebody speaks in it, whether that is scored or not.
+    """
 
     utterance: Utterance
     features: Features
     present: Streams[float]
     face: FaceChoice | None
+    spoken: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,11 @@ class _Observed:
 
 @dataclass(frozen=True)
 class _Extracted:
-    """Utterances whose sequences are cut while they are gone through; those with nothing fall."""
+    """Utterances whose sequences are cut while they are gone through.
+
+    Those with nothing fall; those with nothing but what is left out stay, so that rows are the same
+    whatever is left out.
+    """
 
     utterances: Sequence[Utterance]
     observed: _Observed
@@ -97,7 +105,7 @@ class _Extracted:
             if i % GIVE_BACK_EACH == 0:
                 give_back()
             one = _cut(utterance, self.observed, self.request, self.engines)
-            if any(present for _, present in one.features.present.items()):
+            if one is not None:
                 yield replace(one, features=replace(one.features, context=context))
 
 
@@ -140,7 +148,7 @@ def _utterances(
     if media.is_image:
         return [Utterance(0.0, 0.0, None, (), None)] if observed.tracks.shown.any() else []
     spoken: tuple[Utterance, ...] = ()
-    if "text" not in request.modalities:
+    if "text" not in request.observed:
         spoken = _wordless(heard.speech, request.rule, window)
     elif heard.transcript is not None:
         spoken = utterances(
@@ -153,7 +161,7 @@ def _utterances(
 
 
 def _wordless(speech: Sequence[Span], rule: SegmentRule, window: Span) -> tuple[Utterance, ...]:
-    """Speech that is scored without its words.
+    """Speech whose words are not looked for.
 
     By sentences: cut where nobody speaks, at most 15 s long. Else the windows of the rule in which
     somebody speaks.
@@ -183,24 +191,25 @@ def _whole(heard: Heard, window: Span) -> Utterance:
 
 def _cut(
     utterance: Utterance, observed: _Observed, request: Request, engines: Engines
-) -> Extracted:
-    """Cut the three sequences of one utterance out of what was heard and seen."""
+) -> Extracted | None:
+    """Cut the three sequences of one utterance out of what was heard and seen; None without any."""
     heard = observed.heard
     speech_s = sum(utterance.overlap_s(span) for span in heard.speech)
     # A stretch between two utterances of speech is scored from the face: what little speech reaches
     # into it belongs to its neighbours.
-    silent = utterance.text is None and "text" in request.modalities and not request.whole
+    silent = utterance.text is None and "text" in request.observed and not request.whole
+    voiced = not silent and speech_s >= LEAST_SPEECH_S
     audio = None
-    if not silent and speech_s >= LEAST_SPEECH_S and len(heard.voice):
+    if voiced and len(heard.voice):
         audio = _voice(utterance, observed, engines)
-    look = utterance if utterance.duration_s > 0 else _moment(utterance.start_s)
-    frames, tracks = observed.tracks.within(look)
-    chosen = choose(tracks, look, sound_energy=heard.loudness(look)) if tracks else None
-    vision, face = None, None
-    if chosen is not None:
-        shown = dict(chosen[0].faces)
-        seen = sequence([(f.seconds, shown.get(f.seconds)) for f in frames], look)
-        vision, face = (seen, chosen[1]) if seen.share >= LEAST_FACE_SHARE else (None, None)
+    spoken = utterance.text is not None or audio is not None
+    if "audio" in request.left_out:
+        spoken = spoken or voiced
+    vision, face = _face(utterance, observed)
+    if not spoken and vision is None:
+        return None
+    if "vision" not in request.modalities:
+        vision, face = None, None
     text = utterance.text if "text" in request.modalities else None
     return Extracted(
         utterance=utterance,
@@ -211,7 +220,23 @@ def _cut(
             vision=vision.share if vision is not None else 0.0,
         ),
         face=face,
+        spoken=spoken,
     )
+
+
+def _face(
+    utterance: Utterance, observed: _Observed
+) -> tuple[FeatureSequence | None, FaceChoice | None]:
+    """Cut the sequence of the face that stands for the utterance; None where it is hardly seen."""
+    heard = observed.heard
+    look = utterance if utterance.duration_s > 0 else _moment(utterance.start_s)
+    frames, tracks = observed.tracks.within(look)
+    chosen = choose(tracks, look, sound_energy=heard.loudness(look)) if tracks else None
+    if chosen is None:
+        return None, None
+    shown = dict(chosen[0].faces)
+    seen = sequence([(f.seconds, shown.get(f.seconds)) for f in frames], look)
+    return (seen, chosen[1]) if seen.share >= LEAST_FACE_SHARE else (None, None)
 
 
 def _voice(utterance: Utterance, observed: _Observed, engines: Engines) -> FeatureSequence | None:

@@ -55,7 +55,9 @@ class Request:
     `transcript` takes the place of recognition. With `whole` the speech of the file is one
     utterance, from where it begins to where it ends (labelled clips). `translate` turns speech that
     is not `readable` into English. A face engine that fails is a warning, unless `needs_faces`.
-    Modalities that are not listed are treated as if the file had none.
+    `modalities` are those that are scored; the others are treated as if the file had none. Those in
+    `cut_by` are heard and seen even where they are not scored, so that utterances begin and end
+    where they would if they were.
     """
 
     language: str | None = None
@@ -66,8 +68,19 @@ class Request:
     rule: SegmentRule = field(default_factory=SegmentRule)
     whole: bool = False
     modalities: frozenset[Modality] = frozenset(MODALITIES)
+    cut_by: frozenset[Modality] = frozenset()
     start_s: float = 0.0
     end_s: float | None = None
+
+    @property
+    def observed(self) -> frozenset[Modality]:
+        """The modalities that are looked for in the file, scored or not."""
+        return self.modalities | self.cut_by
+
+    @property
+    def left_out(self) -> frozenset[Modality]:
+        """The modalities that are only looked for."""
+        return self.cut_by - self.modalities
 
 
 @dataclass(frozen=True)
@@ -124,8 +137,9 @@ class Observation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was wrong, each once: first with the sound, then with the pictures."""
-        return tuple(dict.fromkeys((*self._sound_warnings, *self._picture_warnings)))
+        """What was wrong, each once: first with the sound, then with pictures that are scored."""
+        pictures = self._picture_warnings if "vision" in self._request.modalities else ()
+        return tuple(dict.fromkeys((*self._sound_warnings, *pictures)))
 
     def run(self) -> tuple[Heard, Sequence[FrameFaces]]:
         """Hear and see at the same time.
@@ -147,7 +161,7 @@ class Observation:
 
     def _watch(self) -> Sequence[FrameFaces]:
         """Look at the pictures; without them, or without a face engine, at nothing."""
-        if "vision" not in self._request.modalities:
+        if "vision" not in self._request.observed:
             return ()
         if not self._media.has_video:
             self._picture_warnings.append("no pictures: scored without the face")
@@ -190,10 +204,10 @@ class Observation:
         """Hear the sound: voice activity first, then words and voice side by side."""
         wanted = self._request
         nothing = Spool(np.float32)
-        if not {"text", "audio"} & wanted.modalities or not self._media.has_audio:
+        if not {"text", "audio"} & wanted.observed or not self._media.has_audio:
             if not self._media.has_audio and not self._media.is_image:
                 self._sound_warnings.append("no sound: scored from the face alone")
-            given = self._given((), self._media.duration_s) if "text" in wanted.modalities else None
+            given = self._given((), self._media.duration_s) if "text" in wanted.observed else None
             return Heard((), given, nothing, nothing, wanted.start_s)
         with self.stages.stage("decode"):
             sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
@@ -202,7 +216,7 @@ class Observation:
         voice: Future[Spool] | None = None
         if "audio" in wanted.modalities:
             voice = pool.submit(self._describe_voice, sound, spoken=bool(speech))
-        transcript = self._transcribe(sound, speech) if "text" in wanted.modalities else None
+        transcript = self._transcribe(sound, speech) if "text" in wanted.observed else None
         return Heard(
             tuple(_later(span, sound.start_s) for span in speech),
             transcript,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dashfusion_models.analysis import Reason
 from dashfusion_models.calibration import Thresholds
-from dashfusion_models.records import Features, Streams, Utterance
+from dashfusion_models.records import Features, Modality, Streams, Utterance
 
 __all__ = ["disagree", "reasons_of"]
 
@@ -16,23 +18,26 @@ def reasons_of(
     features: Features,
     contributions: Streams[float | None],
     *,
+    spoken: bool = True,
+    left_out: Collection[Modality] = (),
     reads_language: bool,
     label_range: tuple[float, float],
     thresholds: Thresholds = DEFAULT,
 ) -> tuple[Reason, ...]:
     """List the reasons that hold for one utterance, in the order of the contract.
 
-    `thresholds` are those of the checkpoint's calibration, where it has one.
+    What is `left_out` is not missing, and words that are left out cannot be wrong. `thresholds` are
+    those of the checkpoint's calibration, where it has one.
     """
-    silent = utterance.text is None and features.audio is None
     sure = utterance.confidence
     unsure = sure is not None and sure < thresholds.low_confidence
+    reads = "text" not in left_out
     found: dict[Reason, bool] = {
-        "no_face": features.vision is None,
-        "no_speech": silent,
-        "low_speech_confidence": unsure,
-        "short": not silent and utterance.duration_s < thresholds.short_s,
-        "unsupported_language": utterance.text is not None and not reads_language,
+        "no_face": features.vision is None and "vision" not in left_out,
+        "no_speech": not spoken,
+        "low_speech_confidence": unsure and reads,
+        "short": spoken and utterance.duration_s < thresholds.short_s,
+        "unsupported_language": utterance.text is not None and reads and not reads_language,
         "times_estimated": utterance.times_estimated,
         "modalities_disagree": disagree(contributions, label_range, thresholds.disagreement),
     }

@@ -168,7 +168,7 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
     table = pd.read_csv(out)
     names_in_order = (
         "path,start_s,end_s,speaker,text,score,label,low,high,"
-        "text_contribution,audio_contribution,vision_contribution,reasons"
+        "text_contribution,audio_contribution,vision_contribution,reasons,without"
     )
     assert ",".join(table.columns) == names_in_order
     assert list(table.path) == [str(names[0])] * 2 + [str(names[1])] * 2

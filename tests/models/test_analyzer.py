@@ -99,8 +99,8 @@ def test_json_has_finite_numbers_and_the_same_ones_again(
     assert first.pop("timing_s").keys() == second.pop("timing_s").keys()
     assert first == second
     assert list(first) == [
-        "schema", "tool", "media", "model", "device", "asr", "language", "overall", "segments",
-        "warnings",
+        "schema", "tool", "media", "model", "run", "device", "asr", "language", "overall",
+        "segments", "warnings",
     ]  # fmt: skip
 
 
@@ -148,15 +148,19 @@ def test_a_window_of_the_file(analyzer: Analyzer, demo: Analysis) -> None:
     assert found.segments[0].start_s == pytest.approx(middle.start_s, abs=0.3)
 
 
-def test_a_modality_that_is_left_out_is_absent(analyzer: Analyzer) -> None:
+def test_a_modality_that_is_left_out_leaves_the_segments_as_they_are(
+    analyzer: Analyzer, demo: Analysis
+) -> None:
+    said = [(s.start_s, s.end_s, s.text) for s in demo.segments]
     found = analyzer.analyze(DEMO, AnalyzeOptions(without=frozenset({"text"})))
-    assert found.asr is None
+    assert [(s.start_s, s.end_s, s.text) for s in found.segments] == said
     for segment in found.segments:
-        assert segment.text is None
         assert segment.contributions.text is None
         assert segment.contributions.audio is not None
+        assert "no_speech" not in segment.reasons
     found = analyzer.analyze(DEMO, AnalyzeOptions(without=frozenset({"vision"})))
-    assert all("no_face" in s.reasons for s in found.segments)
+    assert [(s.start_s, s.end_s, s.text) for s in found.segments] == said
+    assert not any("no_face" in s.reasons for s in found.segments)
 
 
 def test_a_given_transcript_takes_the_place_of_recognition(

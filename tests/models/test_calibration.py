@@ -26,7 +26,7 @@ from dashfusion_models.calibration import (
 from dashfusion_models.checkpoint import Checkpoint, holds_half, load_checkpoint, save_checkpoint
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import CheckpointError, ConfigError
-from dashfusion_models.extract import Extracted
+from dashfusion_models.extract import Extracted, Request
 from dashfusion_models.overall import overall_of
 from dashfusion_models.reasons import reasons_of
 from dashfusion_models.records import MODALITIES, Features, Streams, Utterance
@@ -318,7 +318,7 @@ def test_the_analyzer_shows_the_interval_and_heeds_the_thresholds() -> None:
 
     def shown(one: Checkpoint) -> Segment:
         analyzer = Analyzer(one, engines, device=CPU)
-        return analyzer._segment(extracted, scored, reads_language=True)
+        return analyzer._segment(extracted, scored, Request(), reads_language=True)
 
     assert shown(checkpoint).interval == scored.interval
     assert {"low_speech_confidence", "short"} <= set(shown(checkpoint).reasons)

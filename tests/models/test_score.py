@@ -1,6 +1,7 @@
 """Scores and contributions against separate passes through the network."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -76,6 +77,16 @@ def test_reasons() -> None:
     silent = Utterance(0.0, 4.0, None, (), None)
     only_face = dataclasses.replace(sample(), text=None, audio=None)
     pulls = Streams[float | None](text=None, audio=None, vision=0.4)
-    assert reasons_of(silent, only_face, pulls, reads_language=True, label_range=(-3.0, 3.0)) == (
-        "no_speech",
-    )
+    wanted: dict[str, Any] = {"spoken": False, "reads_language": True, "label_range": (-3.0, 3.0)}
+    assert reasons_of(silent, only_face, pulls, **wanted) == ("no_speech",)
+
+
+def test_what_is_left_out_is_no_reason() -> None:
+    speech = Utterance(0.0, 2.0, "Oh no.", (), 0.3)
+    none = Streams[float | None](text=None, audio=0.8, vision=None)
+    voice = dataclasses.replace(sample(), text=None, vision=None)
+    wanted: dict[str, Any] = {"reads_language": False, "label_range": (-3.0, 3.0)}
+    missing = ("no_face", "low_speech_confidence", "unsupported_language")
+    assert reasons_of(speech, voice, none, **wanted) == missing
+    assert reasons_of(speech, voice, none, left_out=("vision",), **wanted) == missing[1:]
+    assert reasons_of(speech, voice, none, left_out=("text", "vision"), **wanted) == ()

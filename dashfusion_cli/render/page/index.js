@@ -86,7 +86,7 @@
       words.append(interval);
     }
     cell(tr, "segments", row.segments);
-    cell(tr, "face", `${Math.round(100 * row.face)}\u00a0%`);
+    cell(tr, "face", row.face === undefined ? "left out" : `${Math.round(100 * row.face)}\u00a0%`);
     cell(tr, "language", row.language);
     cell(tr, "notes", told(row.notes));
     return tr;

@@ -36,7 +36,7 @@
     const { score, label, interval, contributions } = segments[i];
     const number = (value) => Steps.signed(value, model.label_range);
     const strong = document.createElement("b");
-    strong.textContent = `${number(score)} ${label}`;
+    strong.textContent = score === null ? "not scored" : `${number(score)} ${label}`;
     readout.append(strong);
     if (interval) readout.append(` (${number(interval[0])} to ${number(interval[1])})`);
     const parts = Steps.MODALITIES.map((m) => `${Steps.NAMES[m]} ${contributions[m] === null ? "–" : number(contributions[m])}`);

@@ -39,7 +39,7 @@ const Steps = (() => {
 
   /** The last word of a label: negative, neutral or positive. */
   function signOf(label) {
-    return label.split(" ").at(-1);
+    return label === null ? null : label.split(" ").at(-1); // null: not scored
   }
 
   return { MODALITIES, NAMES, clock, signOf, signed, times, values };
