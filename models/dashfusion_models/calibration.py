@@ -18,11 +18,12 @@ from typing import Any
 from dashfusion_models.calibration_groups import (
     ALL,
     COMBINATIONS,
+    FILES,
     GROUPS,
-    SIZE_CLASSES,
     Grouping,
     combination_of,
     count_words,
+    file_chain,
     present_in,
     size_class,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "clip",
     "combination_of",
     "count_words",
+    "file_chain",
     "present_in",
     "shown_score",
     "size_class",
@@ -109,8 +111,9 @@ class Calibration:
     without one keeps its score. `caution` is, for a voice or a face beside words, how far it must
     move the score before it moves it at all. `widths` are by the
     groups of `grouping`, with ALL among them; a group of fewer than `minimum` is passed over for
-    its parent. `overall` are the widths for whole files by SIZE_CLASSES, and ALL for the rest;
-    neither speaks with fewer than `minimum` files. It may be empty.
+    its parent. `overall` are the widths for whole files by FILES, those whose words were scored and
+    those whose words were not: by SIZE_CLASSES, and ALL for the rest; none speaks with fewer than
+    `minimum` files. It may be empty.
     """
 
     label_range: tuple[float, float]
@@ -135,7 +138,7 @@ class Calibration:
         for kind, names, known in (
             ("lines", self.lines, set(COMBINATIONS)),
             ("widths", self.widths, GROUPS),
-            ("overall", self.overall, {*SIZE_CLASSES, ALL}),
+            ("overall", self.overall, set(FILES)),
             ("caution", self.caution, set(BESIDE_WORDS)),
         ):
             unknown = sorted(set(names) - known)
@@ -171,19 +174,24 @@ class Calibration:
         _, width = self.width_of(score, present=present, words=words)
         return self._around(score, width)
 
-    def overall_width(self, n_segments: int) -> tuple[str, Width] | None:
-        """The class that speaks for a file of so many utterances; None if too little is known."""
+    def overall_width(self, n_segments: int, *, words: bool = True) -> tuple[str, Width] | None:
+        """The class that speaks for a file of so many utterances; None if too little is known.
+
+        `words`: those of its utterances were scored.
+        """
         if n_segments < 2:
             return None
-        for name in (size_class(n_segments), ALL):
+        for name in file_chain(n_segments, words=words):
             width = self.overall.get(name)
             if width is not None and width.n >= self.minimum:
                 return name, width
         return None
 
-    def overall_interval(self, score: float, n_segments: int) -> tuple[float, float] | None:
+    def overall_interval(
+        self, score: float, n_segments: int, *, words: bool = True
+    ) -> tuple[float, float] | None:
         """The interval of a file; None for fewer than two utterances or too few known files."""
-        found = self.overall_width(n_segments)
+        found = self.overall_width(n_segments, words=words)
         return self._around(score, found[1]) if found else None
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,17 +13,21 @@ from dashfusion_models.records import MODALITIES, Streams
 __all__ = [
     "ALL",
     "COMBINATIONS",
+    "FILES",
     "GROUPS",
     "SIZE_CLASSES",
     "Grouping",
     "combination_of",
     "count_words",
+    "file_chain",
     "present_in",
     "size_class",
 ]
 
 ALL = "all"  # the group of everything
 SIZE_CLASSES = ("2-4", "5-9", "10+")  # utterances of a file
+WITHOUT_WORDS = "without words/"  # begins the names of files whose words were not scored
+FILES = tuple(kind + name for kind in ("", WITHOUT_WORDS) for name in (*SIZE_CLASSES, ALL))
 COMBINATIONS = tuple(
     "+".join(some) for size in (3, 2, 1) for some in combinations(MODALITIES, size)
 )
@@ -79,6 +83,12 @@ def count_words(text: str) -> int:
 def size_class(n_segments: int) -> str:
     """Name the class of a file with so many utterances, two or more."""
     return SIZE_CLASSES[(n_segments >= 5) + (n_segments >= 10)]
+
+
+def file_chain(n_segments: int, *, words: bool) -> tuple[str, str]:
+    """Name the groups of a file with so many utterances, scored with their words or without."""
+    kind = "" if words else WITHOUT_WORDS
+    return kind + size_class(n_segments), kind + ALL
 
 
 def _groups() -> set[str]:

@@ -158,6 +158,9 @@ def test_a_modality_that_is_left_out_leaves_the_segments_as_they_are(
         assert segment.contributions.text is None
         assert segment.contributions.audio is not None
         assert "no_speech" not in segment.reasons
+    assert found.overall.interval is not None and demo.overall.interval is not None
+    width, known = (one.interval[1] - one.interval[0] for one in (found.overall, demo.overall))
+    assert width > 2.0 * known
     found = analyzer.analyze(DEMO, AnalyzeOptions(without=frozenset({"vision"})))
     assert [(s.start_s, s.end_s, s.text) for s in found.segments] == said
     assert not any("no_face" in s.reasons for s in found.segments)
@@ -210,8 +213,10 @@ def test_the_language_of_a_given_transcript_may_be_named(
 
 def test_a_window_scored_whole_begins_where_it_begins(analyzer: Analyzer) -> None:
     options = AnalyzeOptions(start_s=9.0, end_s=15.0, segments="whole")
-    (segment,) = analyzer.analyze(DEMO, options).segments
+    found = analyzer.analyze(DEMO, options)
+    (segment,) = found.segments
     assert (segment.start_s, segment.end_s) == (9.0, 15.0)
+    assert found.overall.interval == pytest.approx(segment.interval)
 
 
 def test_words_that_the_model_does_not_read_are_shown_and_not_scored(

@@ -283,8 +283,15 @@ def test_the_score_of_an_utterance_brings_its_interval() -> None:
     assert plain.interval is None
 
 
-def _segment(seconds: float, value: float) -> Segment:
-    nothing = Streams[float | None](text=None, audio=None, vision=None)
+def _segment(
+    seconds: float,
+    value: float | None,
+    *,
+    half: float | None = 2.0,
+    words: bool = True,
+) -> Segment:
+    parts = Streams[float | None](text=0.1 if words else None, audio=None, vision=None)
+    own = None if half is None or value is None else (value - half, value + half)
     return Segment(
         start_s=0.0,
         end_s=seconds,
@@ -292,8 +299,8 @@ def _segment(seconds: float, value: float) -> Segment:
         speaker=None,
         score=value,
         label="neutral",
-        interval=None,
-        contributions=nothing,
+        interval=own,
+        contributions=parts,
         present=Streams(text=0.0, audio=0.0, vision=1.0),
         speech_confidence=None,
         face=None,
@@ -301,12 +308,48 @@ def _segment(seconds: float, value: float) -> Segment:
     )
 
 
-def test_the_whole_file_has_an_interval_where_it_has_two_segments() -> None:
-    checkpoint = dataclasses.replace(planted(), calibration=calibration())
+def _whole(*segments: Segment, **changes: object) -> tuple[float, float] | None:
+    checkpoint = dataclasses.replace(planted(), calibration=calibration(**changes))
+    return overall_of(segments, checkpoint).interval
+
+
+def test_a_file_with_words_has_the_interval_of_whole_files() -> None:
     one, two = _segment(1.0, 0.0), _segment(3.0, 1.0)
-    assert overall_of([one, two], checkpoint).interval == pytest.approx((0.75 - 1.1, 0.75 + 1.1))
-    assert overall_of([one], checkpoint).interval is None
+    assert _whole(one, two) == pytest.approx((0.75 - 1.1, 0.75 + 1.1))
     assert overall_of([one, two], planted()).interval is None
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_a_file_of_one_utterance_has_its_interval(words: bool) -> None:
+    one, unscored = _segment(1.0, 0.4, half=1.3, words=words), _segment(9.0, None, words=False)
+    assert _whole(one) == pytest.approx((-0.9, 1.7))
+    assert _whole(unscored, one, unscored) == pytest.approx((-0.9, 1.7))
+    checkpoint = dataclasses.replace(planted(), calibration=calibration())
+    assert overall_of([unscored, one], checkpoint).score == pytest.approx(0.4)
+
+
+def test_a_file_without_words_is_as_unsure_as_its_segments() -> None:
+    one, two = _segment(1.0, 0.0, half=1.8, words=False), _segment(3.0, 1.0, half=1.4, words=False)
+    expected = ((-1.8 - 3 * 0.4) / 4, (1.8 + 3 * 2.4) / 4)
+    assert _whole(one, two) == pytest.approx(expected)
+    known = calibration().overall | {"without words/all": Width(half=1.2, n=40)}
+    assert _whole(one, two, overall=known) == pytest.approx((0.75 - 1.2, 0.75 + 1.2))
+    known["without words/all"] = Width(half=1.2, n=39)
+    assert _whole(one, two, overall=known) == pytest.approx(expected)
+
+
+def test_a_file_with_words_in_part_lies_between() -> None:
+    said = _segment(1.0, 0.0), _segment(3.0, 1.0)
+    seen = _segment(2.0, -1.0, half=1.8, words=False)
+    low, high = (4 * (0.75 - 1.1) + 2 * -2.8) / 6, (4 * (0.75 + 1.1) + 2 * 0.8) / 6
+    assert _whole(*said, seen) == pytest.approx((low, high))
+    assert _whole(seen, *reversed(said)) == pytest.approx((low, high))
+
+
+def test_without_whole_files_the_intervals_of_the_segments_stand() -> None:
+    one, two = _segment(1.0, 0.0, half=1.0), _segment(1.0, 1.0, half=2.0)
+    assert _whole(one, two, overall={}) == pytest.approx((-1.0, 2.0))
+    assert _whole(one, _segment(1.0, 0.0, half=None), overall={}) is None
 
 
 def test_the_analyzer_shows_the_interval_and_heeds_the_thresholds() -> None:

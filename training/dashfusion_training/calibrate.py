@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dashfusion_models.calibration import (
     LEVEL,
@@ -26,6 +26,7 @@ from dashfusion_models.calibration import (
     Calibration,
     Line,
     Thresholds,
+    Width,
     shown_score,
 )
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
@@ -44,6 +45,7 @@ from dashfusion_training.calibration.conformal import (
     like_in_use,
     rise_below,
     whole_files,
+    with_words,
 )
 from dashfusion_training.calibration.held_out import (
     Predictions,
@@ -140,8 +142,7 @@ def fit_calibration(
 ) -> Calibration:
     """Fit all parts on held-out scores; `agreeing` are raw scores of samples composed to agree.
 
-    The residuals are those of lines that were fitted on other videos. Where too few whole files are
-    like those in use, all files give the widths for whole files.
+    The residuals are those of lines that were fitted on other videos.
 
     Raises:
         DataError: too few scores for an interval.
@@ -158,15 +159,15 @@ def fit_calibration(
     if not widths:
         raise DataError(f"{len(used)} held-out scores are too few for an interval; give more")
     one_each = used.rows(whole)
-    files = whole_files(one_each, score[whole])
-    if len(files) < minimum:
-        files = whole_files(found, every)
     return Calibration(
         label_range=label_range,
         grouping=grouping,
         widths=widths,
         lines=lines,
-        overall=fit_overall(files, level),
+        overall={
+            **_overall(found, every, in_use & found.fullest(), level, minimum, words=True),
+            **_overall(found, every, in_use, level, minimum, words=False),
+        },
         caution=caution,
         thresholds=_thresholds(
             one_each,
@@ -177,6 +178,27 @@ def fit_calibration(
         level=level,
         minimum=minimum,
     )
+
+
+def _overall(
+    found: Predictions,
+    score: Float[np.ndarray, " n"],
+    like_those_in_use: Bool[np.ndarray, " n"],
+    level: float,
+    minimum: int,
+    *,
+    words: bool,
+) -> dict[str, Width]:
+    """The widths for whole files whose words are scored, or for those whose words are not.
+
+    Where too few are like those in use, all files give them.
+    """
+    of_kind = with_words(found) == words
+    rows = of_kind & like_those_in_use
+    files = whole_files(found.rows(rows), score[rows])
+    if len(files) < minimum:
+        files = whole_files(found.rows(of_kind), score[of_kind])
+    return fit_overall(files, level, words=words)
 
 
 def _thresholds(

@@ -133,6 +133,26 @@ def test_the_intervals_of_whole_files() -> None:
     assert fit_overall(whole_files(planted(9, 1, by_group), np.zeros(9))) == {}
 
 
+def test_whole_files_without_words_have_intervals_of_their_own() -> None:
+    """From voice and face the same videos are wrong by twice as much."""
+    found = videos(14, 1500)
+    bare = dataclasses.replace(
+        found,
+        present=tuple("audio+vision" for _ in found.present),
+        words=np.full(len(found), np.nan),
+        label=found.raw + 2 * (found.label - found.raw),
+    )
+    made = fit_calibration(join([found, bare]), label_range=RANGE)
+    assert len(made.overall) == 8
+    for name, width in made.overall.items():
+        wide = name.startswith("without words/")
+        assert width.half == pytest.approx(1.6 if wide else 0.8, abs=0.15)
+    for one in (found, bare):
+        held = overall_coverage_of(made, one)
+        assert held is not None and held.n == 1500
+        assert abs(held.share - 0.8) < 3 * held.std_error
+
+
 @pytest.mark.parametrize(("count", "n"), [(39, 339), (40, 40)])
 def test_whole_files_of_given_texts_count_where_few_are_recognised(count: int, n: int) -> None:
     given, heard = videos(12, 300), videos(13, count)

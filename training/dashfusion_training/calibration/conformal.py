@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dashfusion_models.calibration import (
-    ALL,
     LEVEL,
     MINIMUM,
     Grouping,
     Width,
-    size_class,
+    file_chain,
+    present_in,
 )
 from dashfusion_training.calibration.held_out import Predictions
 
@@ -33,6 +33,7 @@ __all__ = [
     "like_in_use",
     "rise_below",
     "whole_files",
+    "with_words",
 ]
 
 RISE = 1.15  # times the error above a threshold is a noticeable error below it
@@ -126,11 +127,21 @@ def whole_files(found: Predictions, score: Numbers) -> list[WholeFile]:
     return files
 
 
-def fit_overall(files: Sequence[WholeFile], level: float = LEVEL) -> dict[str, Width]:
-    """The half-widths for whole files, by how many utterances they have, and for all of them."""
+def with_words(found: Predictions) -> Bool[np.ndarray, " n"]:
+    """True for the scores that words are part of."""
+    return np.array([present_in(name).text for name in found.present], np.bool_)
+
+
+def fit_overall(
+    files: Sequence[WholeFile], level: float = LEVEL, *, words: bool = True
+) -> dict[str, Width]:
+    """The half-widths for whole files, by how many utterances they have, and for all of them.
+
+    `words`: they were scored with their words.
+    """
     members: dict[str, list[float]] = {}
     for file in files:
-        for name in (size_class(file.n_segments), ALL):
+        for name in file_chain(file.n_segments, words=words):
             members.setdefault(name, []).append(file.label - file.score)
     return _widths({name: np.array(some) for name, some in members.items()}, level)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dashfusion_models.calibration import LEVEL, Calibration, Width, present_in
-from dashfusion_training.calibration.conformal import whole_files
+from dashfusion_training.calibration.conformal import whole_files, with_words
 from dashfusion_training.calibration.held_out import Predictions
 from dashfusion_training.calibration.shown import shown_scores
 
@@ -72,15 +72,23 @@ def coverage_of(calibration: Calibration, found: Predictions) -> Coverage:
 
 
 def overall_coverage_of(calibration: Calibration, found: Predictions) -> Coverage | None:
-    """The coverage over whole files; None without a file of two utterances, or uncalibrated."""
-    files = whole_files(found, calibrated_scores(calibration, found))
-    spoke = [calibration.overall_width(file.n_segments) for file in files]
-    ends = [calibration.overall_interval(file.score, file.n_segments) for file in files]
-    known = [(f, s, e) for f, s, e in zip(files, spoke, ends, strict=True) if s and e]
+    """The coverage over whole files; None without a file of two utterances, or uncalibrated.
+
+    What is scored from words in a file and what is not counts as two files.
+    """
+    score, worded = calibrated_scores(calibration, found), with_words(found)
+    known = []
+    for words in (True, False):
+        rows = worded == words
+        for file in whole_files(found.rows(rows), score[rows]):
+            spoke = calibration.overall_width(file.n_segments, words=words)
+            ends = calibration.overall_interval(file.score, file.n_segments, words=words)
+            if spoke and ends:
+                known.append((file.label, ends, spoke))
     if not known:
         return None
-    label = np.array([file.label for file, _, _ in known])
-    return _counted(label, [e for *_, e in known], [s for _, s, _ in known], calibration.level)
+    labels, intervals, widths = zip(*known, strict=True)
+    return _counted(np.array(labels), intervals, widths, calibration.level)
 
 
 def calibrated_scores(calibration: Calibration, found: Predictions) -> Numbers:
