@@ -18,12 +18,15 @@ _STYLES = {"positive": "#56b4e9", "neutral": "#ffffff", "negative": "#e69f00"}
 def render_srt(analysis: Analysis, *, scores: bool = False) -> bytes:
     """Return the captions of one analysis as a SubRip file in UTF-8.
 
-    With `scores`, the score stands before what is said.
+    The speaker stands before what is said, where a name is known, and with `scores` the score
+    before both.
     """
     blocks = []
     for number, (segment, caption) in enumerate(_captions(analysis), start=1):
         times = f"{_time(caption.start_s, ',')} --> {_time(caption.end_s, ',')}"
-        blocks.append(f"{number}\n{times}\n{_text(segment, caption, scores=scores)}\n")
+        named = f"{' '.join(segment.speaker.split())}: " if segment.speaker else ""
+        text = f"{_score(segment) if scores else ''}{named}{caption.text}"
+        blocks.append(f"{number}\n{times}\n{text}\n")
     return "\n".join(blocks).encode("utf-8", "replace")
 
 
@@ -31,7 +34,8 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
     """Return the captions of one analysis as a WebVTT file.
 
     Each carries the classes `positive`, `neutral` or `negative`, and its label with a hyphen for a
-    space. With `scores`, the score stands before what is said.
+    space; the speaker is a voice span around what is said. With `scores`, the score stands before
+    what is said.
     """
     style = "\n".join(f"::cue(.{name}) {{ color: {color} }}" for name, color in _STYLES.items())
     model = f"{analysis.model.name} ({analysis.model.license})".replace("-->", "->")
@@ -42,9 +46,12 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
     ]
     for number, (segment, caption) in enumerate(_captions(analysis), start=1):
         times = f"{_time(caption.start_s, '.')} --> {_time(caption.end_s, '.')}"
-        text = escape(_text(segment, caption, scores=scores), quote=False)
+        text = escape(f"{_score(segment) if scores else ''}{caption.text}", quote=False)
         classes = ".".join(dict.fromkeys((_sign(segment), segment.label.replace(" ", "-"))))
-        blocks.append(f"{number}\n{times}\n<c.{classes}>{text}</c>\n")
+        said = f"<c.{classes}>{text}</c>"
+        if segment.speaker:
+            said = f"<v {escape(' '.join(segment.speaker.split()), quote=False)}>{said}</v>"
+        blocks.append(f"{number}\n{times}\n{said}\n")
     return "\n".join(blocks).encode("utf-8", "replace")
 
 
@@ -54,9 +61,8 @@ def _captions(analysis: Analysis) -> Iterator[tuple[Segment, Caption]]:
             yield segment, caption
 
 
-def _text(segment: Segment, caption: Caption, *, scores: bool) -> str:
-    """The lines, with the score in front where it is wanted."""
-    return f"[{segment.score:+.1f}] {caption.text}" if scores else caption.text
+def _score(segment: Segment) -> str:
+    return f"[{segment.score:+.1f}] "
 
 
 def _sign(segment: Segment) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "ModelInfo",
     "Overall",
     "Reason",
+    "Run",
     "Segment",
     "label_of",
 ]
@@ -79,6 +80,18 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class Run:
+    """What a file was analysed with, beside the model.
+
+    `transcript` is the file that took the place of recognition, as it was given, and
+    `transcript_sha256` that of its content in hex digits; both are None where there was none.
+    """
+
+    transcript: Path | None = None
+    transcript_sha256: str | None = None
+
+
+@dataclass(frozen=True)
 class Devices:
     """What ran where, as torch writes devices ("cpu", "cuda:0"); None where a stage did not run.
 
@@ -125,7 +138,7 @@ class Segment:
     """One scored utterance, or one stretch scored from the face alone.
 
     `start_s`, `end_s`: seconds from the start of the file. `text`: what was said, None where nobody
-    speaks. `speaker`: who, None while speakers are not told apart. `score`: on the checkpoint's
+    speaks. `speaker`: who, None where no transcript names one. `score`: on the checkpoint's
     scale, and `label` the same in words (`label_of`). `interval`: (low, high) that hold the true
     score in 80 % of cases on validation data, None while uncalibrated. `contributions` of a
     modality: score minus the score with that modality masked out, None where it is absent.
@@ -160,7 +173,7 @@ class Analysis:
     file, `segments` its utterances in order of time, at least one. `warnings` are sentences for a
     person to read. `timing_s` has the seconds of each stage and their `total`, which is less than
     their sum: stages run side by side. `waiting_s` is how much of that each stage waited for
-    another; JSON is without it.
+    another; JSON is without it. `run` is what else the file was analysed with.
     """
 
     tool_version: str
@@ -174,6 +187,7 @@ class Analysis:
     warnings: tuple[str, ...]
     timing_s: Mapping[str, float]
     waiting_s: Mapping[str, float] = field(default_factory=dict, metadata=UNTOLD)
+    run: Run = field(default_factory=Run)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: plain dicts, lists, strings, finite numbers and None.
@@ -183,7 +197,8 @@ class Analysis:
         body: dict[str, Any] = _plain(self)
         body["media"].pop("is_image")
         version = body.pop("tool_version")
-        return {"schema": SCHEMA, "tool": {"version": version}, **body}
+        first = {name: body.pop(name) for name in ("media", "model", "run")}
+        return {"schema": SCHEMA, "tool": {"version": version}, **first, **body}
 
 
 def _plain(value: Any) -> Any:

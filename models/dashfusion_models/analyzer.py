@@ -16,6 +16,7 @@ from dashfusion_models.analysis import (
     DetectedLanguage,
     Devices,
     ModelInfo,
+    Run,
     Segment,
     label_of,
 )
@@ -125,7 +126,7 @@ class Analyzer(Closing):
         Raises:
             MediaError: the file cannot be read; NothingToScore: it has neither speech nor a face.
             ConfigError: `segments` or `language` of the options is unknown.
-            DataError: their transcript cannot be read.
+            TranscriptError: their transcript cannot be read.
             SpeechError: the speech engine failed.
             WeightsError: weights of an engine are missing.
             CheckpointError: loaded in the background, the checkpoint turned out to be damaged.
@@ -138,7 +139,8 @@ class Analyzer(Closing):
             self._opened.check()
             report(progress)
 
-        extraction = extract(Path(path), self._request(options), self._engines, told)
+        request = self._request(options)
+        extraction = extract(Path(path), request, self._engines, told)
         reads = self._reads(extraction)
         stages = Stages()
         segments = self._segments(extraction, stages, reads_language=reads, report=report)
@@ -147,8 +149,10 @@ class Analyzer(Closing):
             raise NothingToScore(Path(path), extraction.media.duration_s)
         timing = {**extraction.timing_s, **stages.spent_s, "total": time.perf_counter() - started}
         waiting = {**extraction.waiting_s, **stages.waited_s}
+        given = request.transcript
+        run = Run(Path(options.transcript), given.sha256) if options.transcript and given else Run()
         return self._analysis(
-            extraction, segments, reads_language=reads, timing=timing, waiting=waiting
+            extraction, segments, run, reads_language=reads, timing=timing, waiting=waiting
         )
 
     def analyze_many(
@@ -220,7 +224,7 @@ class Analyzer(Closing):
             start_s=utterance.start_s,
             end_s=utterance.end_s,
             text=utterance.text,
-            speaker=None,
+            speaker=utterance.speaker,
             score=scored.score,
             label=label_of(scored.score, label_range),
             interval=scored.interval,
@@ -243,6 +247,7 @@ class Analyzer(Closing):
         self,
         extraction: Extraction,
         segments: tuple[Segment, ...],
+        run: Run,
         *,
         reads_language: bool,
         timing: dict[str, float],
@@ -275,6 +280,7 @@ class Analyzer(Closing):
             warnings=tuple(warnings),
             timing_s=timing,
             waiting_s=waiting,
+            run=run,
         )
 
 
