@@ -165,10 +165,11 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
         name.write_bytes(b"x")
     out = tmp_path / "out.csv"
     assert command("analyze", *names, "--format", "csv", "-o", out).code == 0
-    table = pd.read_csv(out)
+    table = pd.read_csv(out, dtype={"model_sha256": str})
     names_in_order = (
         "path,start_s,end_s,speaker,text,score,label,low,high,"
-        "text_contribution,audio_contribution,vision_contribution,reasons"
+        "text_contribution,audio_contribution,vision_contribution,reasons,"
+        "segment,speech_confidence,text_present,audio_present,vision_present,model,model_sha256"
     )
     assert ",".join(table.columns) == names_in_order
     assert list(table.path) == [str(names[0])] * 2 + [str(names[1])] * 2
@@ -178,6 +179,11 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
     assert table.reasons[0] == "short no_face"
     assert table.loc[1, ["text", "low", "text_contribution"]].isna().all()
     assert table.vision_contribution[1] == 0.1
+    assert list(table.segment) == [1, 2, 1, 2]
+    presence = ["speech_confidence", "text_present", "audio_present", "vision_present"]
+    assert list(table.loc[0, presence]) == [0.91, 0.94, 0.97, 0.0]
+    assert set(table.model) == {"dashfusion-mini"}
+    assert set(table.model_sha256) == {"1" * 64}
     assert out.read_bytes().count(b"\r\n") == 5  # a line end in a cell is the cell's own
 
 

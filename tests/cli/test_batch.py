@@ -118,7 +118,8 @@ def test_the_tables(clips: Clips) -> None:
     clips.run()
     summary = pd.read_csv(clips.results / "summary.csv")
     assert ",".join(summary.columns) == (
-        "path,status,duration_s,language,score,label,low,high,n_segments,face_share,warnings,error"
+        "path,status,duration_s,language,score,label,low,high,n_segments,face_share,warnings,error,"
+        "text_contribution,audio_contribution,vision_contribution,model,model_sha256"
     )
     assert list(summary.path) == [f"clips/{name}.mp4" for name in "abc"]
     assert list(summary.status) == ["done", "failed", "done"]
@@ -130,6 +131,9 @@ def test_the_tables(clips: Clips) -> None:
     ]  # fmt: skip
     assert summary.loc[1, ["score", "low", "face_share", "warnings"]].isna().all()
     assert summary.error[1] == "clips/b.mp4: cannot be read; convert it"
+    assert list(summary.loc[0, ["text_contribution", "vision_contribution"]]) == [0.1, 0.2]
+    assert summary.audio_contribution.isna().all()
+    assert list(summary.model.fillna("")) == ["planted", "", "planted"]
     segments = pd.read_csv(clips.results / "segments.csv")
     assert list(segments.path) == ["clips/a.mp4", "clips/c.mp4"]
     assert list(segments.loc[0, ["text", "low", "high", "reasons"]]) == [
@@ -138,6 +142,8 @@ def test_the_tables(clips: Clips) -> None:
         1.5,
         "short",
     ]
+    assert list(segments.loc[0, ["segment", "speech_confidence", "text_present"]]) == [1, 0.9, 1.0]
+    assert set(segments.model) == {"planted"}
     with (clips.results / "segments.csv").open(newline="") as file:
         assert len(list(csv.reader(file))) == 3
     assert sorted(p.name for p in clips.results.iterdir()) == [
