@@ -252,6 +252,51 @@ def test_other_options_are_refused_naming_them(clips: Clips) -> None:
     assert clips.starts() == {"a": 2}
 
 
+def test_transcripts_beside_the_files(clips: Clips) -> None:
+    clips.plant(a="ok", b="ok", c="ok")
+    (clips.folder / "a.srt").write_text("yes")
+    (clips.folder / "b.txt").write_text("broken")
+    code, out, err = clips.run("--transcripts")
+    assert (code, out) == (3, "results: 2 analysed, 1 failed\n")
+    fact = "clips/b.txt: no words in it; check that it is the right file"
+    assert f"warning: {fact}\n" in err
+    runs = {Path(r["media"]["path"]).stem: r.get("run") for r in map(json.loads, clips.lines())}
+    assert [run and run["transcript"] for run in (runs["a"], runs["b"], runs["c"])] == [
+        "clips/a.srt",
+        "clips/b.txt",
+        None,
+    ]
+    (clips.folder / "b.txt").write_text("yes")
+    assert clips.run("--transcripts")[:2] == (0, "results: 3 analysed, 0 failed\n")
+    assert clips.starts() == {"a": 1, "b": 2, "c": 1}
+    code, _, err = clips.run()
+    assert (code, err) == (
+        1,
+        "error: results: holds other results: --transcripts was on and is not given; name another "
+        "folder, or replace them by --force\n",
+    )
+
+
+def test_results_of_an_earlier_version_go_on(clips: Clips) -> None:
+    """As they were before there were transcripts and the later columns of the tables."""
+    clips.plant(a="ok", b="bad")
+    clips.run()
+    about = json.loads((clips.results / "batch.json").read_text())
+    assert set(about["options"]) == {
+        "language", "translate", "segments", "without", "start_s", "end_s", "asr", "asr_model",
+    }  # fmt: skip
+    assert not any("run" in json.loads(line) for line in clips.lines())
+    before = clips.lines()
+    for table in ("summary.csv", "segments.csv"):
+        (clips.results / table).write_text("path\nclips/a.mp4\n")
+    clips.plant(c="ok")
+    assert clips.run("--html")[:2] == (3, "results: 2 analysed, 1 failed\n")
+    assert clips.lines()[:2] == before
+    assert clips.starts() == {"a": 1, "b": 1, "c": 1}
+    segments = pd.read_csv(clips.results / "segments.csv")
+    assert list(segments.model) == ["planted", "planted"]
+
+
 def test_one_interruption_waits_for_what_is_under_way(clips: Clips) -> None:
     clips.plant(a="ok", **{f"f{n}": "slow 2" for n in range(6)})
     process = clips.start()
