@@ -67,7 +67,7 @@ def test_at_a_terminal_a_missing_folder_is_made_when_somebody_says_so(
     ours, theirs = os.openpty()
     program = [sys.executable, "-c", ASKS]
     roots = os.pathsep.join(str(ROOT / part) for part in (".", "models"))
-    process = subprocess.Popen(
+    with subprocess.Popen(
         program,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": roots},
@@ -75,13 +75,13 @@ def test_at_a_terminal_a_missing_folder_is_made_when_somebody_says_so(
         stderr=theirs,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    os.close(theirs)
-    asked = b""
-    while b"?" not in asked:
-        asked += os.read(ours, 1000)
-    os.write(ours, f"{answer}\n".encode())
-    out, _ = process.communicate(timeout=60)
+    ) as process:
+        os.close(theirs)
+        asked = b""
+        while b"?" not in asked:
+            asked += os.read(ours, 1000)
+        os.write(ours, f"{answer}\n".encode())
+        out, _ = process.communicate(timeout=60)
     os.close(ours)
     assert asked.startswith(b"new/deep: no such folder; create it?")
     assert out == printed
