@@ -79,7 +79,7 @@ class ModelInfo:
     license: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What a file was analysed with, beside the model.
 
@@ -179,6 +179,7 @@ class Analysis:
     tool_version: str
     media: MediaInfo
     model: ModelInfo
+    run: Run
     device: Devices
     asr: Asr | None
     language: DetectedLanguage | None
@@ -187,7 +188,6 @@ class Analysis:
     warnings: tuple[str, ...]
     timing_s: Mapping[str, float]
     waiting_s: Mapping[str, float] = field(default_factory=dict, metadata=UNTOLD)
-    run: Run = field(default_factory=Run)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form: plain dicts, lists, strings, finite numbers and None.
@@ -197,8 +197,7 @@ class Analysis:
         body: dict[str, Any] = _plain(self)
         body["media"].pop("is_image")
         version = body.pop("tool_version")
-        first = {name: body.pop(name) for name in ("media", "model", "run")}
-        return {"schema": SCHEMA, "tool": {"version": version}, **first, **body}
+        return {"schema": SCHEMA, "tool": {"version": version}, **body}
 
 
 def _plain(value: Any) -> Any:

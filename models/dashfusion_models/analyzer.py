@@ -149,10 +149,13 @@ class Analyzer(Closing):
             raise NothingToScore(Path(path), extraction.media.duration_s)
         timing = {**extraction.timing_s, **stages.spent_s, "total": time.perf_counter() - started}
         waiting = {**extraction.waiting_s, **stages.waited_s}
-        given = request.transcript
-        run = Run(Path(options.transcript), given.sha256) if options.transcript and given else Run()
         return self._analysis(
-            extraction, segments, run, reads_language=reads, timing=timing, waiting=waiting
+            extraction,
+            segments,
+            run=_run(options, request),
+            reads_language=reads,
+            timing=timing,
+            waiting=waiting,
         )
 
     def analyze_many(
@@ -247,8 +250,8 @@ class Analyzer(Closing):
         self,
         extraction: Extraction,
         segments: tuple[Segment, ...],
-        run: Run,
         *,
+        run: Run,
         reads_language: bool,
         timing: dict[str, float],
         waiting: dict[str, float],
@@ -268,6 +271,7 @@ class Analyzer(Closing):
             model=ModelInfo(
                 checkpoint.name, checkpoint.sha256, checkpoint.label_range, checkpoint.license
             ),
+            run=run,
             device=Devices(
                 score=str(device),
                 transcribe=self._engines.recogniser().device if asr else None,
@@ -280,8 +284,13 @@ class Analyzer(Closing):
             warnings=tuple(warnings),
             timing_s=timing,
             waiting_s=waiting,
-            run=run,
         )
+
+
+def _run(options: AnalyzeOptions, request: Request) -> Run:
+    if options.transcript is None or request.transcript is None:
+        return Run()
+    return Run(transcript=Path(options.transcript), transcript_sha256=request.transcript.sha256)
 
 
 def _refuse_late_start(path: Path, start_s: float, duration_s: float) -> None:

@@ -16,6 +16,7 @@ from dashfusion_models.analysis import (
     Devices,
     ModelInfo,
     Overall,
+    Run,
     Segment,
     label_of,
 )
@@ -48,6 +49,7 @@ def analysis(path: str = "clip.mp4", *segments: Segment, **other: Any) -> Analys
         "tool_version": "0.1.0",
         "media": MediaInfo(Path(path), "0" * 64, 12.4, True, True, False, 640, 360, 29.97),
         "model": ModelInfo("dashfusion-mini", "1" * 64, UNIT, "CC BY-NC-SA 4.0"),
+        "run": Run(),
         "device": Devices(score="cpu", transcribe="cpu", vision="cpu"),
         "asr": Asr("faster-whisper", "base"),
         "language": DetectedLanguage("en", 0.98),

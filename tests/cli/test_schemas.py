@@ -36,7 +36,9 @@ def full() -> Analysis:
     parts = Streams(text=0.5, audio=0.1, vision=-0.2)
     reasons = get_args(Reason)
     scored = segment(face=face, contributions=parts, reasons=reasons, speaker="Anna")
-    return analysis("clip.mp4", scored, run=Run(Path("clip.srt"), "2" * 64))
+    return analysis(
+        "clip.mp4", scored, run=Run(transcript=Path("clip.srt"), transcript_sha256="2" * 64)
+    )
 
 
 def bare() -> Analysis:
