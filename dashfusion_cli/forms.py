@@ -1,9 +1,10 @@
-"""The forms of an analysis: which goes with what, and what turns an analysis into bytes."""
+"""The forms of a result: which is meant, what goes with it, what turns an analysis into bytes."""
 
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -12,7 +13,9 @@ from dashfusion_cli.output import Output
 if TYPE_CHECKING:
     from dashfusion_models.analysis import Analysis
 
-__all__ = ["AnalysisForm", "check_form", "renderer_of"]
+__all__ = ["AnalysisForm", "check_form", "form_of", "renderer_of"]
+
+Form = TypeVar("Form", bound=StrEnum)
 
 
 class AnalysisForm(StrEnum):
@@ -32,7 +35,44 @@ _OF_ONE_FILE = {
     AnalysisForm.html: "; `batch --html` makes a page for each file",
 }
 
+_LINES = (".jsonl", ".ndjson")  # JSON Lines, of one file too
+_ENDINGS = {
+    ".txt": "table",
+    ".json": "json",
+    **dict.fromkeys(_LINES, "json"),
+    ".csv": "csv",
+    ".srt": "srt",
+    ".vtt": "vtt",
+    ".html": "html",
+    ".htm": "html",
+}
+
 Render = Callable[["Analysis"], bytes]
+
+
+def form_of(context: typer.Context, forms: type[Form]) -> Form:
+    """Return the form that is meant: --format, else by the ending of --output, else the settings'.
+
+    Raises:
+        typer.BadParameter: nobody chose a form, and the ending names none: a table there would
+            only look like something else.
+    """
+    form: Form = context.params["format"]
+    output: Path | None = context.params["output"]
+    source = context.get_parameter_source("format")
+    chosen = source.name if source is not None else "DEFAULT"
+    if output is None or chosen == "COMMANDLINE":
+        return form
+    ending = output.suffix.lower()
+    known = {end: name for end, name in _ENDINGS.items() if name in [f.value for f in forms]}
+    if ending in known:
+        return forms(known[ending])
+    if ending and chosen == "DEFAULT":
+        way_out = f"give --format, or an ending of {', '.join(known)}"
+        raise typer.BadParameter(
+            f"no form ends in {output.suffix}; {way_out}", param_hint="--output"
+        )
+    return form
 
 
 def check_form(asked: dict[str, Any]) -> None:
@@ -67,7 +107,8 @@ def renderer_of(context: typer.Context, out: Output) -> Render:
     if form is AnalysisForm.json:
         from dashfusion_cli.render.json import render_json, render_json_line
 
-        return render_json_line if len(asked["media"]) > 1 else render_json
+        in_lines = out.ending in _LINES or len(asked["media"]) > 1
+        return render_json_line if in_lines else render_json
     return _table_or_csv(form, out, timing=asked["timing"] or asked["verbose"])
 
 

@@ -5,7 +5,7 @@ __all__ = ["group_of"]
 _GROUPS = {
     "Which files": ("recursive", "include", "limit", "retry-failed"),
     "Workers": ("workers", "engine", "ray-address", "jobs"),
-    "What is said": ("language", "translate", "transcript", "asr", "asr-model"),
+    "What is said": ("language", "translate", "transcript", "transcripts", "asr", "asr-model"),
     "What is scored": ("checkpoint", "segments", "without", "start", "end"),
     "Data": ("dataset", "data-root", "media-root", "split", "classes", "label-range", "text-only"),
     "Network": ("text-encoder", "modalities", "ablate", "fusion", "bottleneck"),

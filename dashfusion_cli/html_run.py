@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["render_page", "settings_of"]
 
-_TOLD = ("checkpoint", "language", "translate", "transcript", "asr", "asr_model", "segments",
-         "without", "start", "end")  # fmt: skip
+_TOLD = ("checkpoint", "language", "translate", "transcript", "transcripts", "asr", "asr_model",
+         "segments", "without", "start", "end")  # fmt: skip
 
 
 def render_page(analysis: "Analysis", context: "typer.Context") -> bytes:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import sys
 import uuid
 from collections.abc import Iterator
@@ -79,6 +80,11 @@ class Output:
         """The encoding of what is for people; files are UTF-8."""
         return "utf-8" if self._file is not None else (sys.stdout.encoding or "utf-8")
 
+    @property
+    def ending(self) -> str:
+        """How the name of the file ends, in small letters; empty for stdout."""
+        return self._file.suffix.lower() if self._file is not None else ""
+
     def look(self) -> "Look":
         """Return how wide and how colourful a table may be where it goes."""
         from rich.console import Console
@@ -119,13 +125,35 @@ def check_place(file: Path, option: str, *, force: bool) -> None:
 
     Raises:
         ConfigError: it is a folder, is in one that is missing, or exists already.
+        OutputError: the missing folder was to be made, and cannot be.
     """
     if file.is_dir():
         raise ConfigError(f"{file}: is a folder; give {option} a file")
     if file.exists() and not force:
         raise ConfigError(f"{file}: exists already; use --force to replace it")
     if not file.absolute().parent.is_dir():
-        raise ConfigError(f"{file.parent}: no such folder; create it first")
+        _offer_folder(file.parent)
+
+
+def _offer_folder(folder: Path) -> None:
+    """Make a missing folder if somebody at a terminal says so; a mistyped name makes none."""
+    fact = f"{folder}: no such folder"
+    if not _agreed(f"{fact}; create it? [y/N] "):
+        raise ConfigError(f"{fact}; create it first: mkdir -p {shlex.quote(str(folder))}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"cannot be created ({error.strerror})"
+        raise OutputError(f"{folder}: {reason}; choose another place") from error
+
+
+def _agreed(question: str) -> bool:
+    """Ask somebody at a terminal; where nobody is there to ask, the answer is no."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        return False
+    sys.stderr.write(question)  # not by Typer, which would write a part of it to stdout
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 @contextlib.contextmanager

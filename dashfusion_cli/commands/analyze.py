@@ -8,7 +8,7 @@ import typer
 
 from dashfusion_cli import options as opt
 from dashfusion_cli.asked import check_times, load_analyzer, option_values, options_of
-from dashfusion_cli.forms import AnalysisForm, check_form, renderer_of
+from dashfusion_cli.forms import AnalysisForm, check_form, form_of, renderer_of
 from dashfusion_cli.messages import say_error, say_note, say_warning
 from dashfusion_cli.output import Output, check_place, stdout_for_results_only
 from dashfusion_cli.progress import show_progress
@@ -32,7 +32,9 @@ _Media = Annotated[
 _FormOption = Annotated[
     AnalysisForm,
     setting(
-        "--format", help="The form of the result; several files as json: a line each (JSON Lines)."
+        "--format",
+        help="The form of the result; without it, that of the ending of --output. Several files as "
+        "json: a line each (JSON Lines).",
     ),
 ]
 _Overlay = Annotated[
@@ -57,7 +59,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to the app."""
     epilog = opt.example(
         "dashfusion analyze clip.mp4",
-        "dashfusion analyze clip.mp4 --format json --output clip.json",
+        "dashfusion analyze clip.mp4 --output clip.json",
         "dashfusion analyze clip.mp4 --format vtt --caption-scores --output clip.vtt",
         "dashfusion analyze clip.mp4 --format html --embed-video --output clip.html",
         "dashfusion analyze clip.mp4 --overlay scored.mp4",
@@ -96,11 +98,12 @@ def analyze(
 ) -> None:
     """Score the sentiment of MEDIA, utterance by utterance."""
     check_times(context.params)
+    context.params["format"] = form_of(context, AnalysisForm)
     check_form(context.params)
+    _first_must_exist(media)
     _check_overlay(overlay, media, force=force)
     latest: list[Analysis] = []
     with Output(output, force=force) as out:
-        _first_must_exist(media)
         options = options_of(context.params)
         render = renderer_of(context, out)
 

@@ -58,6 +58,14 @@ _RetryFailed = Annotated[
 _Html = Annotated[
     bool, setting("--html", help="Also write index.html, and a page for each file (reports/).")
 ]
+_Transcripts = Annotated[
+    bool,
+    setting(
+        "--transcripts",
+        help="Use the transcript beside a file (clip.vtt, clip.srt or clip.txt for clip.mp4), "
+        "where there is one, instead of recognition.",
+    ),
+]
 _Force = Annotated[
     bool, setting("--force", help="Replace results of another model or of other options.")
 ]
@@ -69,6 +77,7 @@ def register(app: typer.Typer) -> None:
         "dashfusion batch clips --output results",
         'dashfusion batch clips --recursive --include "*.mp4" --limit 10 --output results',
         "dashfusion batch clips --output results --html",
+        "dashfusion batch clips --output results --transcripts",
         "dashfusion batch clips --output results --retry-failed",
         "dashfusion batch clips --output results --engine ray --ray-address head:6379",
     )
@@ -91,6 +100,7 @@ def batch(
     checkpoint: opt.Checkpoint = "dashfusion-mini",
     language: opt.Language = "auto",
     translate: opt.Translate = False,
+    transcripts: _Transcripts = False,
     asr: opt.Asr = opt.Engine.auto,
     asr_model: opt.AsrModel = "base",
     segments: opt.Segments = "sentence",
@@ -147,7 +157,7 @@ def _wanted(asked: Mapping[str, Any]) -> "Wanted":
     """Return which files are to be done."""
     from dashfusion_models.folder import Wanted
 
-    names = ("folder", "recursive", "limit", "retry_failed")
+    names = ("folder", "recursive", "limit", "retry_failed", "transcripts")
     return Wanted(**{name: asked[name] for name in names}, include=tuple(asked["include"] or ()))
 
 
@@ -170,6 +180,8 @@ def _recipe(asked: Mapping[str, Any]) -> "Recipe":
         "without": sorted(values["without"]),
         "asr": asked["asr"].value,
         "asr_model": asked["asr_model"],
+        # Only where it is on: results of before there was such a thing go on as they are.
+        **({"transcripts": True} if asked["transcripts"] else {}),
     }
     return Recipe(asked["checkpoint"], sha256, options)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dashfusion_cli import options as opt
+from dashfusion_cli.forms import form_of
 from dashfusion_cli.messages import say_warning
 from dashfusion_cli.output import Output
 from dashfusion_cli.progress import show_progress
@@ -96,8 +97,9 @@ def info(
     from dashfusion_cli.render.data import facts_bytes
     from dashfusion_training.store_facts import describe
 
+    form = form_of(context, opt.TableOrJson)
     with Output(output, force=force) as out:
-        out.write(facts_bytes(describe(store), format.value, out))
+        out.write(facts_bytes(describe(store), form.value, out))
 
 
 def verify(
@@ -118,7 +120,8 @@ def verify(
     from dashfusion_cli.render.data import verified_bytes
     from dashfusion_training.store_facts import verify
 
+    form = form_of(context, opt.TableOrJson)
     with Output(output, force=force) as out:
         with show_progress(session_of(context)) as board:
             found = verify(path, board)
-        out.write(verified_bytes(found, format.value, out))
+        out.write(verified_bytes(found, form.value, out))

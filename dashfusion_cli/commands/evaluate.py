@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashfusion_cli import options as opt
+from dashfusion_cli.forms import form_of
 from dashfusion_cli.messages import say_warning
 from dashfusion_cli.output import Output
 from dashfusion_cli.progress import show_progress
@@ -63,7 +64,10 @@ _Classes = Annotated[
         help="Scores of class labels; default: the checkpoint's own.",
     ),
 ]
-_Form = Annotated[opt.ReportForm, setting("--format", help="The form of the report.")]
+_Form = Annotated[
+    opt.ReportForm,
+    setting("--format", help="The form of the report; without it, that of the ending of --output."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -102,6 +106,7 @@ def evaluate(
     from dashfusion_models.weights import locate_checkpoint
 
     _refuse_together(missing, modalities=modalities, predictions=predictions)
+    form = form_of(context, opt.ReportForm)
     session = session_of(context)
     asked = _Asked(
         checkpoint=locate_checkpoint(checkpoint, offline=offline),
@@ -116,7 +121,7 @@ def evaluate(
             stores = _open_stores(context, board, asked)
             reports = list(_reports(asked, stores, board))
         for number, report in enumerate(reports):
-            out.write(_render(report, format, first=number == 0))
+            out.write(_render(report, form, first=number == 0))
             if predictions is not None:
                 table.write(_predictions_csv(report, header=number == 0))
 

@@ -28,6 +28,13 @@ COLUMNS = (
     "audio_contribution",
     "vision_contribution",
     "reasons",
+    "segment",
+    "speech_confidence",
+    "text_present",
+    "audio_present",
+    "vision_present",
+    "model",
+    "model_sha256",
     "without",
 )
 
@@ -48,11 +55,11 @@ def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def segment_rows(record: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """Yield the rows of one analysis in its JSON form."""
-    without = csv_text(" ".join(without_in(record)))
-    for segment in record["segments"]:
+    """Yield the rows of one analysis in its JSON form; segments are numbered from 1."""
+    model, without = record["model"], csv_text(" ".join(without_in(record)))
+    for number, segment in enumerate(record["segments"], start=1):
         low, high = segment["interval"] or (None, None)
-        parts = segment["contributions"]
+        parts, present = segment["contributions"], segment["present"]
         yield (
             csv_text(record["media"]["path"]),
             csv_number(segment["start_s"]),
@@ -67,6 +74,13 @@ def segment_rows(record: Mapping[str, Any]) -> Iterator[Sequence[str]]:
             csv_number(parts["audio"]),
             csv_number(parts["vision"]),
             csv_text(" ".join(segment["reasons"])),
+            str(number),
+            csv_number(segment["speech_confidence"]),
+            csv_number(present["text"]),
+            csv_number(present["audio"]),
+            csv_number(present["vision"]),
+            csv_text(model["name"]),
+            csv_text(model["sha256"]),
             without,
         )
 

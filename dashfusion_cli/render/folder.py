@@ -21,6 +21,11 @@ SUMMARY_COLUMNS = (
     "face_share",
     "warnings",
     "error",
+    "text_contribution",
+    "audio_contribution",
+    "vision_contribution",
+    "model",
+    "model_sha256",
 )
 
 
@@ -28,9 +33,10 @@ def summary_row(record: Mapping[str, Any]) -> Sequence[str]:
     """Return the line of one file, analysed or failed."""
     path = csv_text(record["media"]["path"])
     if "error" in record:
-        blank = [""] * (len(SUMMARY_COLUMNS) - 3)
-        return (path, "failed", *blank, csv_text(record["error"]["message"]))
+        known = {"path": path, "status": "failed", "error": csv_text(record["error"]["message"])}
+        return tuple(known.get(name, "") for name in SUMMARY_COLUMNS)
     overall, segments = record["overall"], record["segments"]
+    parts, model = overall["contributions"], record["model"]
     low, high = overall["interval"] or (None, None)
     return (
         path,
@@ -45,6 +51,11 @@ def summary_row(record: Mapping[str, Any]) -> Sequence[str]:
         csv_number(face_share(record)),
         csv_text("; ".join(record["warnings"])),
         "",
+        csv_number(parts["text"]),
+        csv_number(parts["audio"]),
+        csv_number(parts["vision"]),
+        csv_text(model["name"]),
+        csv_text(model["sha256"]),
     )
 
 

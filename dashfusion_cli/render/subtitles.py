@@ -24,12 +24,15 @@ _STYLES = {
 def render_srt(analysis: Analysis, *, scores: bool = False) -> bytes:
     """Return the captions of one analysis as a SubRip file in UTF-8.
 
-    With `scores`, the score stands before what is said.
+    The speaker stands before what is said, where a name is known, and with `scores` the score
+    before both.
     """
     blocks = []
     for number, (segment, caption) in enumerate(_captions(analysis), start=1):
         times = f"{_time(caption.start_s, ',')} --> {_time(caption.end_s, ',')}"
-        blocks.append(f"{number}\n{times}\n{_text(segment, caption, scores=scores)}\n")
+        name = f"{' '.join(segment.speaker.split())}: " if segment.speaker else ""
+        text = _text(segment, caption, scores=scores, name=name)
+        blocks.append(f"{number}\n{times}\n{text}\n")
     return "\n".join(blocks).encode("utf-8", "replace")
 
 
@@ -37,7 +40,8 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
     """Return the captions of one analysis as a WebVTT file.
 
     Each that is scored carries the classes `positive`, `neutral` or `negative`, and its label with
-    a hyphen for a space. With `scores`, the score stands before what is said.
+    a hyphen for a space; the speaker is a voice span around what is said. With `scores`, the score
+    stands before what is said.
     """
     style = "\n".join(f"::cue(.{name}) {{ {rules} }}" for name, rules in _STYLES.items())
     blocks = [
@@ -52,6 +56,8 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
             sign = sign_of(segment.label)
             classes = ".".join(dict.fromkeys((sign, segment.label.replace(" ", "-"))))
             text = f"<c.{classes}>{text}</c>"
+        if segment.speaker:
+            text = f"<v {escape(' '.join(segment.speaker.split()), quote=False)}>{text}</v>"
         blocks.append(f"{number}\n{times}\n{text}\n")
     return "\n".join(blocks).encode("utf-8", "replace")
 
@@ -62,11 +68,10 @@ def _captions(analysis: Analysis) -> Iterator[tuple[Segment, Caption]]:
             yield segment, caption
 
 
-def _text(segment: Segment, caption: Caption, *, scores: bool) -> str:
-    """The lines, with the score in front where it is wanted."""
-    if not scores or segment.score is None:
-        return caption.text
-    return f"[{segment.score:+.1f}] {caption.text}"
+def _text(segment: Segment, caption: Caption, *, scores: bool, name: str = "") -> str:
+    """The lines behind the speaker's name, with the score in front where it is wanted."""
+    score = f"[{segment.score:+.1f}] " if scores and segment.score is not None else ""
+    return f"{score}{name}{caption.text}"
 
 
 def _note(analysis: Analysis) -> str:

@@ -27,3 +27,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(analyzer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name what is public too before it was first used."""
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "Any"})

@@ -81,12 +81,15 @@ class ModelInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What was wanted of the file.
+    """What was wanted of the file, and the transcript that was used.
 
     `segments`: "sentence", "whole" or a length in seconds. `without`: the modalities that were left
     out, on demand or because the checkpoint reads none; of these an analysis does not say that they
-    are absent. `language`: a code, or "auto". `start_s`, `end_s`: what was looked at, in seconds
-    from the start of the file; None is its end.
+    are absent. `language`: a code, or "auto". `translate`: speech that the checkpoint does not read
+    was to be translated. `start_s`, `end_s`: what was looked at, in seconds from the start of the
+    file; None is its end. `transcript` is the file that took the place of
+    recognition, as it was given, and `transcript_sha256` that of its content in hex digits; both
+    are None where there was none.
     """
 
     segments: str = "sentence"
@@ -95,6 +98,8 @@ class Run:
     translate: bool = False
     start_s: float = 0.0
     end_s: float | None = None
+    transcript: Path | None = None
+    transcript_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class Segment:
 
     `start_s`, `end_s`: seconds from the start of the file, the same whatever is left out. `text`:
     what was said, scored or not; None where nobody speaks, or no words were looked for. `speaker`:
-    who, None while speakers are not told apart. `score`: on the checkpoint's scale, and `label` the
+    who, None where no transcript names one. `score`: on the checkpoint's scale, and `label` the
     same in words (`label_of`); both None where the segment has nothing but what is left out, or
     words that the checkpoint does not read. `interval`: (low, high) that hold the true score in
     80 % of cases on validation data, None while uncalibrated. `contributions` of a

@@ -129,7 +129,7 @@ class Analyzer(Closing):
             MediaError: the file cannot be read; NothingToScore: it has neither speech nor a face,
                 or nothing but what is left out.
             ConfigError: `segments` or `language` of the options is unknown.
-            DataError: their transcript cannot be read.
+            TranscriptError: their transcript cannot be read.
             SpeechError: the speech engine failed.
             WeightsError: weights of an engine are missing.
             CheckpointError: loaded in the background, the checkpoint turned out to be damaged.
@@ -245,7 +245,7 @@ class Analyzer(Closing):
             start_s=utterance.start_s,
             end_s=utterance.end_s,
             text=utterance.text,
-            speaker=None,
+            speaker=utterance.speaker,
             score=scored.score if scored else None,
             label=label_of(scored.score, label_range) if scored else None,
             interval=scored.interval if scored else None,
@@ -308,6 +308,7 @@ class Analyzer(Closing):
 
 
 def _run(options: AnalyzeOptions, request: Request) -> Run:
+    given = request.transcript if options.transcript else None
     return Run(
         segments=options.segments,
         without=_not_scored(request),
@@ -315,6 +316,8 @@ def _run(options: AnalyzeOptions, request: Request) -> Run:
         translate=options.translate,
         start_s=options.start_s,
         end_s=options.end_s,
+        transcript=Path(options.transcript) if options.transcript and given else None,
+        transcript_sha256=given.sha256 if given else None,
     )
 
 

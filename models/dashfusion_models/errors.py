@@ -10,6 +10,7 @@ DashfusionError
 ├── CheckpointError        a file that is no checkpoint, or one made for other features
 ├── DeviceError            a device that was asked for and is not there
 ├── DataError              a manifest, store or benchmark file that cannot be used
+│   └── TranscriptError    a given transcript that cannot be used
 ├── DiskError              no room for temporary files
 ├── FolderError            a folder of results that cannot be used, or workers that do not start
 └── TrainingError          a training that cannot start or go on
@@ -32,6 +33,7 @@ __all__ = [
     "NothingToScore",
     "SpeechError",
     "TrainingError",
+    "TranscriptError",
     "WeightsError",
 ]
 
@@ -85,6 +87,10 @@ class DeviceError(DashfusionError):
 
 class DataError(DashfusionError):
     """A manifest, store or benchmark file that cannot be used."""
+
+
+class TranscriptError(DataError):
+    """A given transcript that cannot be read, or holds no words."""
 
 
 class DiskError(DashfusionError):

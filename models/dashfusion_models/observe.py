@@ -35,7 +35,7 @@ from dashfusion_models.records import (
     Transcript,
     Word,
 )
-from dashfusion_models.segment import SegmentRule
+from dashfusion_models.segment import SegmentRule, in_sentences
 from dashfusion_models.speech.transcript_file import spread
 from dashfusion_models.spool import Spool
 from dashfusion_models.stages import Stages
@@ -266,6 +266,7 @@ class Observation:
             given = replace(given, language=Language(code, None))
         if given.times_estimated:
             end_s = end_s if wanted.end_s is None else min(end_s, wanted.end_s)
+            given = given if wanted.whole else in_sentences(given)
             given = spread(given, speech or [Span(wanted.start_s, end_s)], end_s)
         return given
 

@@ -135,11 +135,15 @@ class Word(Span):
 
 @dataclass(frozen=True)
 class Phrase(Span):
-    """What the recogniser returned in one piece; words may be empty for a given transcript."""
+    """What the recogniser returned in one piece; words may be empty for a given transcript.
+
+    `speaker` is the name of the one person who says it, None where nobody is named.
+    """
 
     text: str
     words: tuple[Word, ...]
     confidence: float
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,9 +158,9 @@ class Language:
 class Transcript:
     """All phrases of a file in order of time.
 
-    `engine` and `model` are None for a transcript that was given; `times_estimated` is True where
-    it had no times of its own and was spread over the speech. `translated` is True where the
-    phrases are an English translation of what was said.
+    `engine` and `model` are None for a transcript that was given, and `sha256` is that of its file
+    in hex digits; `times_estimated` is True where it had no times of its own and was spread over
+    the speech. `translated` is True where the phrases are an English translation of what was said.
     """
 
     phrases: tuple[Phrase, ...]
@@ -165,16 +169,21 @@ class Transcript:
     model: str | None
     times_estimated: bool = False
     translated: bool = False
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class Utterance(Span):
-    """A stretch that gets one score; `text` is None where nobody speaks."""
+    """A stretch that gets one score; `text` is None where nobody speaks.
+
+    `speaker` is the name of whoever speaks, None where it is not known or several do.
+    """
 
     text: str | None
     words: tuple[Word, ...]
     confidence: float | None
     times_estimated: bool = False
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)

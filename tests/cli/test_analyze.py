@@ -165,10 +165,12 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
         name.write_bytes(b"x")
     out = tmp_path / "out.csv"
     assert command("analyze", *names, "--format", "csv", "-o", out).code == 0
-    table = pd.read_csv(out)
+    table = pd.read_csv(out, dtype={"model_sha256": str})
     names_in_order = (
         "path,start_s,end_s,speaker,text,score,label,low,high,"
-        "text_contribution,audio_contribution,vision_contribution,reasons,without"
+        "text_contribution,audio_contribution,vision_contribution,reasons,"
+        "segment,speech_confidence,text_present,audio_present,vision_present,model,model_sha256,"
+        "without"
     )
     assert ",".join(table.columns) == names_in_order
     assert list(table.path) == [str(names[0])] * 2 + [str(names[1])] * 2
@@ -178,6 +180,11 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
     assert table.reasons[0] == "short no_face"
     assert table.loc[1, ["text", "low", "text_contribution"]].isna().all()
     assert table.vision_contribution[1] == 0.1
+    assert list(table.segment) == [1, 2, 1, 2]
+    presence = ["speech_confidence", "text_present", "audio_present", "vision_present"]
+    assert list(table.loc[0, presence]) == [0.91, 0.94, 0.97, 0.0]
+    assert set(table.model) == {"dashfusion-mini"}
+    assert set(table.model_sha256) == {"1" * 64}
     assert out.read_bytes().count(b"\r\n") == 5  # a line end in a cell is the cell's own
 
 
@@ -191,6 +198,91 @@ def test_no_cell_of_text_starts_a_formula(
     (row,) = list(csv.DictReader(io.StringIO(out, newline="")))
     assert [row[name] for name in ("path", "speaker", "text")] == [f"'{danger}"] * 3
     assert row["score"] == "-1.5"  # numbers stay numbers
+
+
+BEGINNINGS = {
+    "json": "{\n  ",
+    "line": '{"schema"',
+    "csv": "path,",
+    "srt": "1\n00:",
+    "vtt": "WEBVTT",
+    "html": "<!doctype html>",
+    "table": "clip.mp4",
+}
+
+
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    [
+        (".json", "json"),
+        (".JSON", "json"),
+        (".jsonl", "line"),
+        (".ndjson", "line"),
+        (".csv", "csv"),
+        (".srt", "srt"),
+        (".vtt", "vtt"),
+        (".html", "html"),
+        (".htm", "html"),
+        (".txt", "table"),
+        ("", "table"),
+    ],
+)
+def test_the_ending_of_the_file_chooses_the_form(
+    command: Command, road: FakeRoad, clip: Path, ending: str, form: str
+) -> None:
+    out = clip.with_name(f"out{ending}")
+    done = command("analyze", clip.name, "-o", out)
+    assert (done.code, done.out) == (0, ""), done.err
+    assert out.read_text("utf-8").lower().startswith(BEGINNINGS[form].lower())
+
+
+def test_format_comes_before_the_ending_and_the_ending_before_the_settings(
+    command: Command, road: FakeRoad, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(name: str, *flags: str) -> str:
+        done = command("analyze", clip.name, "-o", name, "--force", *flags)
+        assert done.code == 0, done.err
+        text = (clip.parent / name).read_text("utf-8")
+        return next(form for form, begins in BEGINNINGS.items() if text.startswith(begins))
+
+    assert written("out.json", "--format", "csv") == "csv"
+    assert written("out.json", "--format", "table") == "table"
+    assert written("out.report", "--format", "csv") == "csv"
+    (clip.parent / "mine.toml").write_text('format = "vtt"\n')
+    assert written("out.json", "--config", "mine.toml") == "json"
+    assert written("out", "--config", "mine.toml") == "vtt"
+    monkeypatch.setenv("DASHFUSION_FORMAT", "csv")
+    assert written("out.json") == "json"
+    assert written("out.txt") == "table"
+    assert written("out.report") == "csv"
+
+
+def test_an_ending_that_names_no_form_is_refused(
+    command: Command, road: FakeRoad, clip: Path
+) -> None:
+    done = command("analyze", clip, "-o", "out.xlsx")
+    assert done.code == 2
+    assert "no form ends in .xlsx; give --format, or an ending of .txt, .json" in " ".join(
+        done.err.replace("\u2502", " ").split()
+    )
+    assert road.loaded == {} and not Path("out.xlsx").exists()
+
+
+def test_captions_of_two_files_are_refused_by_the_ending_too(
+    command: Command, road: FakeRoad, clip: Path
+) -> None:
+    assert command("analyze", clip, clip, "-o", "out.srt").code == 2
+    assert command("analyze", clip, "-o", "out.vtt", "--caption-scores").code == 0
+    assert command("analyze", clip, "-o", "out.csv", "--caption-scores").code == 2
+
+
+def test_a_missing_folder_is_told_with_the_command_that_makes_it(
+    command: Command, road: FakeRoad, clip: Path
+) -> None:
+    done = command("analyze", clip, "-o", "my results/today/out.json")
+    fact = "my results/today: no such folder; create it first: mkdir -p 'my results/today'"
+    assert (done.code, done.err) == (1, f"error: {fact}\n")
+    assert not Path("my results").exists() and road.loaded == {}
 
 
 def test_an_existing_file_needs_force(command: Command, road: FakeRoad, clip: Path) -> None:

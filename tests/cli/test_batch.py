@@ -118,7 +118,8 @@ def test_the_tables(clips: Clips) -> None:
     clips.run()
     summary = pd.read_csv(clips.results / "summary.csv")
     assert ",".join(summary.columns) == (
-        "path,status,duration_s,language,score,label,low,high,n_segments,face_share,warnings,error"
+        "path,status,duration_s,language,score,label,low,high,n_segments,face_share,warnings,error,"
+        "text_contribution,audio_contribution,vision_contribution,model,model_sha256"
     )
     assert list(summary.path) == [f"clips/{name}.mp4" for name in "abc"]
     assert list(summary.status) == ["done", "failed", "done"]
@@ -130,6 +131,9 @@ def test_the_tables(clips: Clips) -> None:
     ]  # fmt: skip
     assert summary.loc[1, ["score", "low", "face_share", "warnings"]].isna().all()
     assert summary.error[1] == "clips/b.mp4: cannot be read; convert it"
+    assert list(summary.loc[0, ["text_contribution", "vision_contribution"]]) == [0.1, 0.2]
+    assert summary.audio_contribution.isna().all()
+    assert list(summary.model.fillna("")) == ["planted", "", "planted"]
     segments = pd.read_csv(clips.results / "segments.csv")
     assert list(segments.path) == ["clips/a.mp4", "clips/c.mp4"]
     assert list(segments.loc[0, ["text", "low", "high", "reasons"]]) == [
@@ -138,6 +142,8 @@ def test_the_tables(clips: Clips) -> None:
         1.5,
         "short",
     ]
+    assert list(segments.loc[0, ["segment", "speech_confidence", "text_present"]]) == [1, 0.9, 1.0]
+    assert set(segments.model) == {"planted"}
     with (clips.results / "segments.csv").open(newline="") as file:
         assert len(list(csv.reader(file))) == 3
     assert sorted(p.name for p in clips.results.iterdir()) == [
@@ -244,6 +250,51 @@ def test_other_options_are_refused_naming_them(clips: Clips) -> None:
     assert clips.starts() == {"a": 2}
     assert clips.run("--segments", "whole", "--device", "cpu", "--workers", "1")[0] == 0
     assert clips.starts() == {"a": 2}
+
+
+def test_transcripts_beside_the_files(clips: Clips) -> None:
+    clips.plant(a="ok", b="ok", c="ok")
+    (clips.folder / "a.srt").write_text("yes")
+    (clips.folder / "b.txt").write_text("broken")
+    code, out, err = clips.run("--transcripts")
+    assert (code, out) == (3, "results: 2 analysed, 1 failed\n")
+    fact = "clips/b.txt: no words in it; check that it is the right file"
+    assert f"warning: {fact}\n" in err
+    runs = {Path(r["media"]["path"]).stem: r.get("run") for r in map(json.loads, clips.lines())}
+    assert [run and run["transcript"] for run in (runs["a"], runs["b"], runs["c"])] == [
+        "clips/a.srt",
+        "clips/b.txt",
+        None,
+    ]
+    (clips.folder / "b.txt").write_text("yes")
+    assert clips.run("--transcripts")[:2] == (0, "results: 3 analysed, 0 failed\n")
+    assert clips.starts() == {"a": 1, "b": 2, "c": 1}
+    code, _, err = clips.run()
+    assert (code, err) == (
+        1,
+        "error: results: holds other results: --transcripts was on and is not given; name another "
+        "folder, or replace them by --force\n",
+    )
+
+
+def test_results_of_an_earlier_version_go_on(clips: Clips) -> None:
+    """As they were before there were transcripts and the later columns of the tables."""
+    clips.plant(a="ok", b="bad")
+    clips.run()
+    about = json.loads((clips.results / "batch.json").read_text())
+    assert set(about["options"]) == {
+        "language", "translate", "segments", "without", "start_s", "end_s", "asr", "asr_model",
+    }  # fmt: skip
+    assert not any("run" in json.loads(line) for line in clips.lines())
+    before = clips.lines()
+    for table in ("summary.csv", "segments.csv"):
+        (clips.results / table).write_text("path\nclips/a.mp4\n")
+    clips.plant(c="ok")
+    assert clips.run("--html")[:2] == (3, "results: 2 analysed, 1 failed\n")
+    assert clips.lines()[:2] == before
+    assert clips.starts() == {"a": 1, "b": 1, "c": 1}
+    segments = pd.read_csv(clips.results / "segments.csv")
+    assert list(segments.model) == ["planted", "planted"]
 
 
 def test_one_interruption_waits_for_what_is_under_way(clips: Clips) -> None:

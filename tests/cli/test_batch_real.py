@@ -70,3 +70,36 @@ def test_the_records_are_what_analyze_prints(tmp_path: Path) -> None:
     summary = pd.read_csv(tmp_path / "results" / "summary.csv")
     assert list(summary.status) == ["done", "done", "failed"]
     assert summary.face_share[0] > 0.9
+
+
+def test_a_transcript_beside_a_file_takes_the_place_of_recognition(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("named", "plain", "broken"):
+        with (clips / f"{name}.mp4").open("wb") as file:  # other content, or one is told of another
+            file.write(DEMO.read_bytes() + name.encode())
+    (clips / "named.vtt").write_text(
+        "WEBVTT\n\n00:01.000 --> 00:03.000\n<v Anna>What a mess.\n", "utf-8"
+    )
+    (clips / "named.srt").write_text("not taken", "utf-8")
+    (clips / "plain.txt").write_text("BEN: He was not. Unless to be.\n", "utf-8")
+    (clips / "broken.srt").write_text("", "utf-8")
+    done = dashfusion(
+        "batch", "clips", "-o", "results", "--transcripts", "--workers", "1", "--end", "4",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, "results: 2 analysed, 1 failed\n"), done.stderr
+    lines = (tmp_path / "results" / "results.jsonl").read_text("utf-8").splitlines()
+    found = {Path(r["media"]["path"]).stem: r for r in map(json.loads, lines)}
+    said = {
+        name: [(s["speaker"], s["text"]) for s in found[name]["segments"] if s["text"]]
+        for name in ("named", "plain")
+    }
+    assert said == {
+        "named": [("Anna", "What a mess.")],
+        "plain": [("BEN", "He was not."), ("BEN", "Unless to be.")],
+    }
+    assert found["named"]["run"]["transcript"] == "clips/named.vtt"
+    assert found["named"]["asr"] is None
+    assert found["broken"]["error"]["kind"] == "transcript"
+    assert found["broken"]["error"]["message"].startswith("clips/broken.srt: ")

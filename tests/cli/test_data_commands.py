@@ -58,6 +58,9 @@ def test_info(command: Command, store: Path, tmp_path: Path) -> None:
     assert command("data", "info", store, "-o", tmp_path / "f.json", "--format", "json").out == ""
     facts = json.loads((tmp_path / "f.json").read_text("utf-8"))
     assert facts["samples"] == 12
+    assert command("data", "info", store, "-o", tmp_path / "g.json").code == 0
+    assert (tmp_path / "g.json").read_bytes() == (tmp_path / "f.json").read_bytes()
+    assert command("data", "info", store, "-o", tmp_path / "g.csv").code == 2  # no form of this one
     refused = command("data", "info", store, "-o", tmp_path / "f.json", "--format", "json")
     assert (refused.code, "--force" in refused.err) == (1, True)
 
@@ -67,6 +70,8 @@ def test_verify_a_store(command: Command, store: Path) -> None:
     assert (done.code, done.err) == (0, "")
     assert "whole" in done.out
     assert json.loads(command("data", "verify", store, "--format", "json").out)["shards"] == 1
+    assert command("data", "verify", store, "-o", "verified.json").code == 0
+    assert json.loads(Path("verified.json").read_text("utf-8"))["shards"] == 1
     with (store / "shard-00000.safetensors").open("ab") as file:
         file.write(b"x")
     done = command("data", "verify", store)

@@ -64,6 +64,16 @@ def test_random_in_every_form(command: Command, asked: tuple[object, ...]) -> No
     assert found["mean", "corr"] == f"{report['metrics']['corr']:.6f}"
 
 
+def test_the_ending_of_the_file_chooses_the_form_of_a_report(
+    command: Command, asked: tuple[object, ...]
+) -> None:
+    assert command(*asked, "-o", "report.json").code == 0
+    assert json.loads(Path("report.json").read_text("utf-8"))["metrics"]
+    assert command(*asked, "-o", "report.csv").code == 0
+    assert list(csv.DictReader(io.StringIO(Path("report.csv").read_text("utf-8"))))
+    assert command(*asked, "-o", "report.srt").code == 2
+
+
 def test_subsets_name_their_modalities(command: Command, asked: tuple[object, ...]) -> None:
     report = json.loads(command(*asked, "--missing", "subsets", "--format", "json").out)
     names = ["+".join(row["modalities"]) for row in report["missing"]["rows"]]

@@ -1,4 +1,6 @@
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -6,6 +8,8 @@ import pytest
 
 from dashfusion_cli.output import Output, OutputError, StdoutClosed
 from dashfusion_models.errors import ConfigError
+
+from .conftest import ROOT
 
 
 def test_the_file_appears_only_when_all_is_written(tmp_path: Path) -> None:
@@ -34,6 +38,54 @@ def test_places_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> No
     ):
         with pytest.raises(ConfigError, match=fact):
             Output(place)
+
+
+ASKS = """
+import sys
+from pathlib import Path
+from dashfusion_cli.output import check_place
+from dashfusion_models.errors import ConfigError
+try:
+    check_place(Path("new/deep/out.json"), "--output", force=False)
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+@pytest.mark.parametrize(
+    ("answer", "printed"),
+    [
+        ("y", ""),
+        ("n", "new/deep: no such folder; create it first: mkdir -p new/deep\n"),
+        ("", "new/deep: no such folder; create it first: mkdir -p new/deep\n"),
+    ],
+)
+def test_at_a_terminal_a_missing_folder_is_made_when_somebody_says_so(
+    tmp_path: Path, answer: str, printed: str
+) -> None:
+    ours, theirs = os.openpty()
+    program = [sys.executable, "-c", ASKS]
+    roots = os.pathsep.join(str(ROOT / part) for part in (".", "models"))
+    with subprocess.Popen(
+        program,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": roots},
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        asked = b""
+        while b"?" not in asked:
+            asked += os.read(ours, 1000)
+        os.write(ours, f"{answer}\n".encode())
+        out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert asked.startswith(b"new/deep: no such folder; create it?")
+    assert out == printed
+    assert (tmp_path / "new" / "deep").is_dir() == (answer == "y")
 
 
 def test_a_full_disk_is_an_error_of_ours() -> None:

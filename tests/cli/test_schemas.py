@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from dashfusion_cli.commands.schema import Schema, schema_bytes
-from dashfusion_models.analysis import FIVE_LABELS, SEVEN_LABELS, Analysis, Reason
+from dashfusion_models.analysis import FIVE_LABELS, SEVEN_LABELS, Analysis, Reason, Run
 from dashfusion_models.errors import MediaError
 from dashfusion_models.folder.jobs import Job, attempt
 from dashfusion_models.records import UNTOLD, FaceChoice, MediaInfo, Streams
@@ -35,7 +35,10 @@ def full() -> Analysis:
     face = FaceChoice(track=0, chosen_by="lips", box=(0.3, 0.1, 0.2, 0.4))
     parts = Streams(text=0.5, audio=0.1, vision=-0.2)
     reasons = get_args(Reason)
-    return analysis("clip.mp4", segment(face=face, contributions=parts, reasons=reasons))
+    scored = segment(face=face, contributions=parts, reasons=reasons, speaker="Anna")
+    return analysis(
+        "clip.mp4", scored, run=Run(transcript=Path("clip.srt"), transcript_sha256="2" * 64)
+    )
 
 
 def bare() -> Analysis:
@@ -64,12 +67,18 @@ def test_every_key_of_an_analysis_is_named() -> None:
     written = full().to_dict()
     assert set(top) == set(written)
     assert set(one) == set(written["segments"][0])
-    for name in ("media", "model", "device", "overall", "tool"):
+    for name in ("media", "model", "run", "device", "overall", "tool"):
         assert set(top[name]["properties"]) == set(written[name])
     told = {f.name for f in dataclasses.fields(FaceChoice) if f.metadata != UNTOLD}
     assert set(one["face"]["anyOf"][0]["properties"]) == told
     assert set(one["reasons"]["items"]["enum"]) == set(get_args(Reason))
     assert set(schema["$defs"]["label"]["enum"]) == {*SEVEN_LABELS, *FIVE_LABELS}
+
+
+def test_what_was_written_before_there_were_transcripts_is_valid() -> None:
+    record = json.loads(json.dumps(full().to_dict()))
+    del record["run"]
+    validator("analysis").validate(record)
 
 
 def spoil(*path: str | int, value: Any = ...) -> Callable[[Any], None]:
@@ -100,6 +109,7 @@ def spoil(*path: str | int, value: Any = ...) -> Callable[[Any], None]:
         spoil("segments", 0, "face", "chosen_by", value="luck"),
         spoil("segments", 0, "words", value=[]),
         spoil("media", "sha256", value="0"),
+        spoil("run", "transcript_sha256", value="0"),
         spoil("timing_s", "total", value=-1),
         spoil("surplus", value=1),
     ],

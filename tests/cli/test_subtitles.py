@@ -8,6 +8,7 @@ import pytest
 import webvtt
 
 from dashfusion_cli.render.subtitles import render_srt, render_vtt
+from dashfusion_models.speech.transcript_file import read_transcript
 
 from .conftest import analysis, segment
 
@@ -95,3 +96,36 @@ def test_a_face_alone_says_nothing(tmp_path: Path) -> None:
     found = analysis("clip.mp4", segment(text=None))
     assert len(read_srt(render_srt(found))) == 0
     assert read_vtt(render_vtt(found), tmp_path).captions == []
+
+
+def test_a_speaker_is_a_voice_in_webvtt_and_a_name_in_subrip(tmp_path: Path) -> None:
+    named = [
+        segment(text="I liked it.", speaker="Anna & Ben", score=1.24),
+        segment(text="Who knows?", start_s=4.0, end_s=6.0),
+    ]
+    found = analysis("clip.mp4", *named)
+    assert [i.text for i in read_srt(render_srt(found))] == [
+        "Anna & Ben: I liked it.",
+        "Who knows?",
+    ]
+    assert read_srt(render_srt(found, scores=True))[0].text == "[+1.2] Anna & Ben: I liked it."
+    first, second = read_vtt(render_vtt(found, scores=True), tmp_path).captions
+    assert (first.voice, first.text) == ("Anna &amp; Ben", "[+1.2] I liked it.")
+    assert (second.voice, second.text) == (None, "[+1.6] Who knows?")
+
+
+def test_what_is_written_is_read_again_with_its_speakers(tmp_path: Path) -> None:
+    said = [("Anna", "I liked it."), ("Ben", "I <did> not & left."), ("Anna", "So: why?")]
+    found = analysis(
+        "clip.mp4",
+        *(
+            segment(text=text, speaker=who, start_s=3.0 * k, end_s=3.0 * k + 2)
+            for k, (who, text) in enumerate(said)
+        ),
+    )
+    for name, render in (("a.srt", render_srt), ("a.vtt", render_vtt)):
+        (tmp_path / name).write_bytes(render(found))
+        read = read_transcript(tmp_path / name)
+        expected = [("Ben", "I not & left.") if name == "a.srt" and w == "Ben" else (w, t)
+                    for w, t in said]  # fmt: skip
+        assert [(p.speaker, p.text) for p in read.phrases] == expected

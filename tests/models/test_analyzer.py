@@ -1,6 +1,8 @@
 """The whole road on a real face and real speech, with the engines and weights that ship."""
 
+import hashlib
 import importlib.util
+import itertools
 import json
 from collections.abc import Iterator
 from fractions import Fraction
@@ -184,6 +186,54 @@ def test_a_given_transcript_takes_the_place_of_recognition(
     spoken_too = [s for s in found.segments if s.text]
     assert [s.text for s in spoken_too] == ["He was not.", "Unless to be."]
     assert all("times_estimated" in s.reasons for s in spoken_too)
+
+
+def test_names_in_a_transcript_are_speakers_and_change_no_score(
+    analyzer: Analyzer, tmp_path: Path
+) -> None:
+    said = ["What a mess.", "I liked it very much."]
+    times = ["00:00:01.000 --> 00:00:04.000", "00:00:05.000 --> 00:00:09.000"]
+    forms = {
+        "voices.vtt": ("<v Anna>", "<v.loud Ben>"),
+        "names.srt": ("INTERVIEWER: ", "- ANNA: "),
+        "nobody.srt": ("", ""),
+    }
+    found = {}
+    for name, before in forms.items():
+        cues = zip(times, before, said, strict=True)
+        blocks = [f"{k}\n{time}\n{who}{text}\n" for k, (time, who, text) in enumerate(cues, 1)]
+        text = "\n".join([*(["WEBVTT\n"] if name.endswith("vtt") else []), *blocks])
+        (tmp_path / name).write_text(text, "utf-8")
+        done = analyzer.analyze(DEMO, AnalyzeOptions(transcript=tmp_path / name)).to_dict()
+        assert done["run"] == {
+            "transcript": str(tmp_path / name),
+            "transcript_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
+        found[name] = done["segments"]
+    spoken = {name: [s for s in parts if s["text"]] for name, parts in found.items()}
+    assert {name: [s["speaker"] for s in parts] for name, parts in spoken.items()} == {
+        "voices.vtt": ["Anna", "Ben"],
+        "names.srt": ["INTERVIEWER", "ANNA"],
+        "nobody.srt": [None, None],
+    }
+    for parts in found.values():
+        for part in parts:
+            part.pop("speaker")
+    assert found["voices.vtt"] == found["names.srt"] == found["nobody.srt"]
+    assert [s["text"] for s in spoken["nobody.srt"]] == said
+
+
+def test_a_plain_text_is_scored_by_its_sentences(analyzer: Analyzer, tmp_path: Path) -> None:
+    txt = tmp_path / "words.txt"
+    txt.write_text("ANNA: He was not ill-disposed. Unless to be cold is. Had he married!", "utf-8")
+    spoken = [s for s in analyzer.analyze(DEMO, AnalyzeOptions(transcript=txt)).segments if s.text]
+    assert [s.text for s in spoken] == [
+        "He was not ill-disposed.",
+        "Unless to be cold is.",
+        "Had he married!",
+    ]
+    assert all("times_estimated" in s.reasons and s.speaker == "ANNA" for s in spoken)
+    assert all(a.end_s <= b.start_s for a, b in itertools.pairwise(spoken))
 
 
 def test_a_transcript_without_times_is_spread_over_a_film_without_sound(

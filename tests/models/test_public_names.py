@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from dashfusion_models.analysis import (
     Devices,
     ModelInfo,
     Overall,
+    Run,
     Segment,
 )
 from dashfusion_models.engines import Engines
@@ -34,7 +37,7 @@ from tests.training.tiny import write_tiny_encoder
 from tests.training.untrained import untrained
 
 RECORDS = (
-    *(Analysis, AnalyzeOptions, Asr, DetectedLanguage, Devices, ModelInfo, Overall, Segment),
+    *(Analysis, AnalyzeOptions, Asr, DetectedLanguage, Devices, ModelInfo, Overall, Run, Segment),
     *(FaceChoice, MediaInfo),
     *(AnalyzeTask, Job, LocalEngine, Outcome, Plan, Recipe, Wanted),
 )
@@ -106,3 +109,13 @@ def test_auto_is_no_language_and_any_collection_leaves_out(tmp_path: Path) -> No
     request = analyzer._request(AnalyzeOptions(language="auto", without=["audio"]))
     assert request.language is None
     assert request.modalities == {"text", "vision"}
+
+
+def test_the_package_shows_its_public_names_before_they_are_used() -> None:
+    program = """
+import sys, dashfusion_models
+names = [name for name in dir(dashfusion_models) if not name.startswith("_")]
+assert names == sorted(dashfusion_models.__all__), names
+assert "numpy" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,13 +1,14 @@
 """Utterances: cut where a reader would cut, none too long, none lost."""
 
+import dataclasses
 import math
 
 import pytest
 
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import Phrase, Span, Transcript, Utterance, Word
-from dashfusion_models.segment import SegmentRule, silent_stretches, utterances
-from dashfusion_models.segment.sentence import joined
+from dashfusion_models.segment import SegmentRule, in_sentences, silent_stretches, utterances
+from dashfusion_models.segment.sentence import joined, sentences
 
 SENTENCE = SegmentRule()
 HOUR_S = 3600.0
@@ -176,6 +177,72 @@ def test_rules_are_read() -> None:
 def test_other_rules_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="segments"):
         SegmentRule.parse(text)
+
+
+def _named(phrase: Phrase, speaker: str | None) -> Phrase:
+    return dataclasses.replace(phrase, speaker=speaker)
+
+
+def _who(rule: str, *phrases: Phrase) -> list[tuple[float, float, str | None, str | None]]:
+    found = utterances(_transcript(*phrases), rule=SegmentRule.parse(rule), duration_s=8.0)
+    return [(u.start_s, u.end_s, u.speaker, u.text) for u in found]
+
+
+def test_no_utterance_has_two_speakers() -> None:
+    # Neither sentences nor pauses cut here, and "so" is short enough to be joined.
+    anna, ben = _spoken("so I went", word_s=0.5), _spoken("so", start_s=1.5, word_s=0.5)
+    more = _spoken("and then left", start_s=2.0, word_s=0.5)
+    said = [_named(anna, "Anna"), _named(ben, "Ben"), _named(more, None)]
+    expected = [(0.0, 1.5, "Anna"), (1.5, 2.0, "Ben"), (2.0, 3.5, None)]
+    assert [u[:3] for u in _who("sentence", *said)] == expected
+    assert [u[:3] for u in _who("sentence", anna, ben, more)] == [(0.0, 3.5, None)]
+    cues = [_named(_cue(0.0, 3.0, "aa bb cc"), "Anna"), _named(_cue(3.0, 6.0, "dd ee ff"), "Ben")]
+    assert _who("sentence", *cues) == [
+        (0.0, 3.0, "Anna", "aa bb cc"),
+        (3.0, 6.0, "Ben", "dd ee ff"),
+    ]
+    assert _who("4", *cues) == [
+        (0.0, 3.0, "Anna", "aa bb cc"),
+        (3.0, 4.0, "Ben", "dd"),
+        (4.0, 8.0, "Ben", "ee ff"),
+    ]
+
+
+def test_a_file_that_is_not_cut_names_its_speaker_where_there_is_one() -> None:
+    anna, ben = _named(_cue(0.0, 3.0, "aa"), "Anna"), _named(_cue(3.0, 6.0, "bb"), "Ben")
+    assert _who("whole", anna, ben) == [(0.0, 8.0, None, "aa bb")]
+    assert _who("whole", anna) == [(0.0, 8.0, "Anna", "aa")]
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        [],
+        ["no stop at its end"],
+        ["I liked it.", "Did you?", "Yes!", "and so"],
+        ["Mr. Smith paid 3.5 dollars, e.g. for No. 5.", "He said: \u201cI am done.\u201d", "So."],
+        ["I was thinking... maybe.", "Really?!", "(Or not.)", "Wait..."],
+    ],
+)
+def test_a_text_is_taken_apart_after_its_sentences(expected: list[str]) -> None:
+    assert sentences(" ".join(expected)) == expected
+    assert sentences("\n ".join(expected)) == expected
+
+
+def test_a_chinese_text_is_taken_apart_without_spaces() -> None:
+    expected = ["我喜欢。", "你呢\uff1f\uff01", "他说\uff1a「好。」", "我"]
+    assert sentences("".join(expected)) == expected
+
+
+def test_a_transcript_in_sentences_keeps_its_speakers() -> None:
+    given = _transcript(_named(_cue(0.0, 0.0, "I did. You did!"), "Anna"), _cue(0.0, 0.0, "so"))
+    found = in_sentences(dataclasses.replace(given, times_estimated=True))
+    assert [(p.speaker, p.text) for p in found.phrases] == [
+        ("Anna", "I did."),
+        ("Anna", "You did!"),
+        (None, "so"),
+    ]
+    assert found.times_estimated
 
 
 def _speech(*times: tuple[float, float]) -> list[Utterance]:

@@ -22,6 +22,7 @@ from dashfusion_models.folder.pace import Pace
 from dashfusion_models.folder.recipe import Recipe, write_recipe
 from dashfusion_models.folder.results import ResultsFile
 from dashfusion_models.folder.survey import Survey
+from dashfusion_models.folder.transcripts import beside, both_stamps, content_of, name_of
 from dashfusion_models.folder.worklist import Known, WorkList
 from dashfusion_models.plain_json import json_bytes
 
@@ -34,7 +35,8 @@ class Wanted:
 
     `folder` is looked through, the folders in it too with `recursive`. `include` has patterns of
     names, as "*.mp4"; without any, what ends like a media file is taken. `limit`: only the first so
-    many, by name. `retry_failed`: those that failed by themselves too.
+    many, by name. `retry_failed`: those that failed by themselves too. With `transcripts`, one that
+    lies beside a file (of its name, as .vtt, .srt or .txt) takes the place of recognition.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Wanted:
     include: Sequence[str] = ()
     limit: int | None = None
     retry_failed: bool = False
+    transcripts: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Batch(Closing):
         """
         self._folder = folder
         self._root, self._place = "", Path()
+        self._has_transcripts = False
         self._survey = survey
         self._copied: deque[Outcome] = deque()
         self._stack = ExitStack()
@@ -105,6 +109,7 @@ class Batch(Closing):
         known = len(self._roots.names)
         self._root = self._roots.name_of(wanted.folder)
         self._place = wanted.folder
+        self._has_transcripts = wanted.transcripts
         if len(self._roots.names) > known:
             write_recipe(self._folder / RECIPE, self._recipe, self._roots)
         found = find_files(
@@ -144,10 +149,11 @@ class Batch(Closing):
         if file.state == "failed" and (retry_failed or file.kind in MACHINE_KINDS):
             return True
         try:
-            stamp = stamp_of(self._file(file.path))
+            stamp = self._stamp(file.path)
             if stamp and stamp == file.stamp:
                 return False
-            if sha256_of(Path(self._file(file.path))) != file.sha256:
+            sha256 = sha256_of(Path(self._file(file.path)))
+            if content_of(sha256, self._transcript(file.path)) != file.sha256:
                 return True
         except OSError:
             return file.sha256 is not None
@@ -192,7 +198,8 @@ class Batch(Closing):
                 self._list.note(copy, self._results.append(copy.line))
                 self._copied.append(copy)
                 continue
-            yield Job(seen.path, self._file(seen.path), seen.size, seen.duration_s)
+            its_file, words = self._file(seen.path), self._transcript(seen.path)
+            yield Job(seen.path, its_file, seen.size, seen.duration_s, words)
 
     def _copies(self) -> Iterator[tuple[Outcome, float]]:
         while self._copied:
@@ -212,15 +219,22 @@ class Batch(Closing):
             return None
         record = self._results.at(place)
         record["media"]["path"] = file.path
+        if words := self._transcript(file.path):
+            record["run"]["transcript"] = name_of(file.path, words)
         warnings = tuple(record.get("warnings", ()))
         return Outcome(file.path, json_bytes(record), file.sha256, warnings=warnings)
 
     def _surveyed(self, file: Known) -> Known:
         """What is known of a file, after a look at it if it was not looked at, or has changed."""
-        if not file.surveyed or (file.stamp and file.stamp != _stamp(self._file(file.path))):
+        if not file.surveyed or (file.stamp and file.stamp != self._stamp_now(file.path)):
+            words = self._transcript(file.path)
+            its_stamp = _stamp(words) if words else None  # before it is read, as the file's
             facts = self._survey(self._file(file.path), file.size)
             self._list.surveyed(
-                file.path, sha256=facts.sha256, stamp=facts.stamp, duration_s=facts.duration_s
+                file.path,
+                sha256=content_of(facts.sha256, words) if facts.sha256 else None,
+                stamp=both_stamps(facts.stamp, its_stamp),
+                duration_s=facts.duration_s,
             )
         return self._list.find(file.path) or file
 
@@ -246,6 +260,21 @@ class Batch(Closing):
     def _file(self, path: str) -> str:
         """Where a file is opened from here."""
         return str(self._place / Path(path).relative_to(self._root))
+
+    def _transcript(self, path: str) -> str | None:
+        """Where the transcript of a file is opened from here, if those are wanted."""
+        return beside(self._file(path)) if self._has_transcripts else None
+
+    def _stamp(self, path: str) -> str:
+        """The stamp of a file and its transcript; OSError where one is gone."""
+        words = self._transcript(path)
+        return both_stamps(stamp_of(self._file(path)), stamp_of(words) if words else None)
+
+    def _stamp_now(self, path: str) -> str:
+        try:
+            return self._stamp(path)
+        except OSError:
+            return ""
 
 
 def _nothing_found(wanted: Wanted) -> str:

@@ -23,8 +23,10 @@ from dashfusion_models.errors import (
     MediaError,
     NothingToScore,
     SpeechError,
+    TranscriptError,
     WeightsError,
 )
+from dashfusion_models.folder.transcripts import content_of_record, name_of, run_of
 from dashfusion_models.plain_json import json_bytes
 
 __all__ = [
@@ -56,13 +58,15 @@ _DISK = {
 class Job:
     """One file: `path` as its record names it, `file` where it is opened from here.
 
-    `duration_s` is None where nobody could tell, `size` is in bytes.
+    `duration_s` is None where nobody could tell, `size` is in bytes. `transcript` is where a
+    transcript is opened that takes the place of recognition; records call it by the name of `path`.
     """
 
     path: str
     file: str
     size: int
     duration_s: float | None = None
+    transcript: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Outcome:
 
     `line` is its line of `results.jsonl`, in JSON. `kind` is that of a failure, None of an
     analysis, and `message` says what went wrong; `warnings` are those of an analysis. `sha256` is
-    the content's, None where it could not be read. `seconds` is how long the work took.
+    the content's (with a transcript, that of both: `transcripts.content_of`), None where it could
+    not be read. `seconds` is how long the work took.
     """
 
     path: str
@@ -109,7 +114,9 @@ def attempt(work: Work, job: Job) -> Outcome:
     try:
         record = dict(work(job))
         record["media"] = {**record["media"], "path": job.path}
-        line, sha256 = json_bytes(record), record["media"]["sha256"]
+        if job.transcript is not None:
+            record["run"] = {**record["run"], "transcript": name_of(job.path, job.transcript)}
+        line, sha256 = json_bytes(record), content_of_record(record)
     except NEVER_MENDED:
         raise
     except Exception as error:
@@ -128,13 +135,16 @@ def attempt(work: Work, job: Job) -> Outcome:
 def failed(
     job: Job, kind: str, message: str, *, sha256: str | None = None, seconds: float = 0.0
 ) -> Outcome:
-    """The outcome of a job that failed, with its record."""
-    record = {
+    """The outcome of a job that failed, with its record; `sha256` is that of the file alone."""
+    record: dict[str, Any] = {
         "schema": FAILURE_SCHEMA,
         "media": {"path": job.path, "sha256": sha256},
         "error": {"kind": kind, "message": message},
     }
-    return Outcome(job.path, json_bytes(record), sha256, kind, message, seconds=seconds)
+    if job.transcript is not None:
+        record["run"] = run_of(job.path, job.transcript)
+    content = content_of_record(record)
+    return Outcome(job.path, json_bytes(record), content, kind, message, seconds=seconds)
 
 
 def _said(error: Exception, job: Job) -> tuple[str, str]:
@@ -142,6 +152,8 @@ def _said(error: Exception, job: Job) -> tuple[str, str]:
     message = " ".join(str(error).split())
     if job.file != job.path:
         message = message.replace(job.file, job.path)
+    if job.transcript is not None:
+        message = message.replace(job.transcript, name_of(job.path, job.transcript))
     if not isinstance(error, DashfusionError):
         message = f"{job.path}: {type(error).__name__}{f': {message}' if message else ''}"
     return _kind(error), message
@@ -157,6 +169,7 @@ def _kind(error: Exception) -> str:
         ("nothing_to_score", NothingToScore),
         ("media", MediaError),
         ("speech", SpeechError),
+        ("transcript", TranscriptError),
     ):
         if isinstance(error, wanted):
             return kind

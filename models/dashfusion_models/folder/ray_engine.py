@@ -145,8 +145,9 @@ class _RayWorker:
         cluster.hear(self._started, self._take)
 
     def send(self, job: Job) -> None:
-        """Give it a job, by a path that holds from any folder."""
-        there = replace(job, file=os.path.abspath(job.file))
+        """Give it a job, by paths that hold from any folder."""
+        words = os.path.abspath(job.transcript) if job.transcript else None
+        there = replace(job, file=os.path.abspath(job.file), transcript=words)
         self._cluster.hear(self._actor.work.remote(there, self._started), self._take)
 
     def kill(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dashfusion_models.folder.jobs import Job, Work
@@ -30,6 +30,7 @@ class AnalyzeTask:
         options = AnalyzeOptions(**self.options)
 
         def work(job: Job) -> Mapping[str, Any]:
-            return analyzer.analyze(job.file, options).to_dict()
+            wanted = replace(options, transcript=job.transcript) if job.transcript else options
+            return analyzer.analyze(job.file, wanted).to_dict()
 
         return work

@@ -35,7 +35,10 @@ __all__ = ["Known", "State", "WorkList"]
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of one file. `stamp` is size and times when its content was last read."""
+    """What is known of one file. `stamp` is size and times when its content was last read.
+
+    `sha256` and `stamp` are those of its transcript too, where it has one.
+    """
 
     path: str
     state: State

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from dashfusion_models.folder.results import NOTHING, Mark, ResultsFile
+from dashfusion_models.folder.transcripts import content_of_record
 
 __all__ = [
     "State",
@@ -89,7 +90,7 @@ def read_records(db: sqlite3.Connection, results: ResultsFile, start: int) -> No
         error = line.record.get("error")
         state: State = "failed" if error else "done"
         kind = str(error["kind"]) if error else None
-        enter(db, key(media["path"]), state, kind, media.get("sha256"), line.offset)
+        enter(db, key(media["path"]), state, kind, content_of_record(line.record), line.offset)
     keep_mark(db, results.mark())
 
 

@@ -4,6 +4,7 @@ An utterance ends with a sentence, or where the speaker pauses; it is at most ab
 benchmarks' are 4 s to 8 s in the mean). Where nobody speaks and a face is seen, the face is scored.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class _Piece(Span):
     words: tuple[Word, ...]
     confidence: float
     closed: bool = False  # ends a phrase without words, which nothing joins
+    speaker: str | None = None
 
 
 def utterances(
@@ -81,6 +83,8 @@ def utterances(
 
     Recognised words are cut by the rule. A phrase without words (from a subtitle file) is an
     utterance of its own, or several where it is too long, their times in proportion to characters.
+    Where somebody else begins to speak an utterance ends, also inside a window of fixed length; a
+    file that is not cut at all may have several speakers, and its utterance then names none.
     """
     found: list[list[_Piece]]
     if rule.mode == "sentence":
@@ -90,6 +94,8 @@ def utterances(
         pieces = [piece for phrase in transcript.phrases for piece in _fine(phrase)]
         seconds = rule.seconds if rule.seconds is not None else duration_s - start_s
         found, spans = _windows(pieces, seconds, Span(start_s, duration_s))
+        if rule.mode == "seconds":
+            found, spans = _by_speaker(found, spans)
     made = []
     for group, span in zip(found, spans, strict=True):
         first_s = max(start_s, span.start_s)
@@ -144,7 +150,7 @@ def _sentences(transcript: Transcript) -> list[list[_Piece]]:
 
 
 def _cut_between(before: _Piece, after: _Piece) -> bool:
-    if before.closed or not after.words:
+    if before.closed or not after.words or before.speaker != after.speaker:
         return True
     return after.start_s - before.end_s >= _PAUSE_S or ends_sentence(before.text, after.text)
 
@@ -202,7 +208,7 @@ def _is_fragment(group: list[_Piece], after: list[_Piece] | None) -> bool:
 
 
 def _may_join(before: list[_Piece], after: list[_Piece]) -> bool:
-    if not before[-1].words or not after[0].words:
+    if not before[-1].words or not after[0].words or before[-1].speaker != after[0].speaker:
         return False
     near = after[0].start_s - _end_s(before) < _JOIN_PAUSE_S
     return near and _end_s(after) - before[0].start_s <= _LONGEST_S
@@ -226,13 +232,31 @@ def _windows(
     return [groups[i] for i in kept], [spans[i] for i in kept]
 
 
+def _by_speaker(
+    groups: Sequence[list[_Piece]], spans: Sequence[Span]
+) -> tuple[list[list[_Piece]], list[Span]]:
+    """Cut windows where the next person begins to speak."""
+    parts: list[list[_Piece]] = []
+    part_spans: list[Span] = []
+    for group, span in zip(groups, spans, strict=True):
+        turns = [list(turn) for _, turn in itertools.groupby(group, lambda piece: piece.speaker)]
+        starts = [max(span.start_s, turn[0].start_s) for turn in turns[1:]]
+        edges = [span.start_s, *starts, span.end_s]
+        parts += turns
+        part_spans += [Span(first_s, last_s) for first_s, last_s in itertools.pairwise(edges)]
+    return parts, part_spans
+
+
 def _fine(phrase: Phrase) -> list[_Piece]:
     """Return the words of a phrase, or pieces of its text of about one word."""
     return _from_words(phrase) if phrase.words else _proportional(phrase, 0.0)
 
 
 def _from_words(phrase: Phrase) -> list[_Piece]:
-    return [_Piece(w.start_s, w.end_s, w.text, (w,), w.probability) for w in phrase.words]
+    return [
+        _Piece(w.start_s, w.end_s, w.text, (w,), w.probability, speaker=phrase.speaker)
+        for w in phrase.words
+    ]
 
 
 def _proportional(phrase: Phrase, longest_s: float) -> list[_Piece]:
@@ -255,8 +279,10 @@ def _proportional(phrase: Phrase, longest_s: float) -> list[_Piece]:
     for part in filter(None, parts):
         length_s = phrase.duration_s * sum(map(len, part)) / characters
         text = phrase.text if len(parts) == 1 else joined(part)
-        pieces.append(_Piece(start_s, start_s + length_s, text, (), phrase.confidence, closed=True))
-        start_s += length_s
+        end_s = start_s + length_s
+        made = _Piece(start_s, end_s, text, (), phrase.confidence, True, phrase.speaker)
+        pieces.append(made)
+        start_s = end_s
     return pieces
 
 
@@ -264,7 +290,9 @@ def _utterance(group: Sequence[_Piece], span: Span, times_estimated: bool) -> Ut
     words = tuple(word for piece in group for word in piece.words)
     confidence = sum(piece.confidence for piece in group) / len(group)
     text = joined([piece.text for piece in group])
-    return Utterance(span.start_s, span.end_s, text, words, confidence, times_estimated)
+    speakers = {piece.speaker for piece in group}
+    speaker = speakers.pop() if len(speakers) == 1 else None
+    return Utterance(span.start_s, span.end_s, text, words, confidence, times_estimated, speaker)
 
 
 def _end_s(group: Sequence[_Piece]) -> float:

@@ -1,9 +1,13 @@
 """Where a written sentence ends, and how words are put together again."""
 
+import dataclasses
+import itertools
 import re
 from collections.abc import Sequence
 
-__all__ = ["ends_sentence", "joined", "soft_break", "text_units"]
+from dashfusion_models.records import Transcript
+
+__all__ = ["ends_sentence", "in_sentences", "joined", "sentences", "soft_break", "text_units"]
 
 _OPENING = "\"'([{«\u2018\u201c"  # and typographic quotation marks
 _CLOSING = "\"')]}»\u2019\u201d\u300d\u300f\uff09\u3011"
@@ -51,6 +55,34 @@ def soft_break(word: str) -> bool:
     """Whether a clause may end here: a comma, a colon, a dash, or a whole sentence."""
     bare = word.rstrip(_CLOSING)
     return bool(bare) and (bare[-1] in _SOFT or bare[-1] in _ENDS or bare[-1] in ".\u2026")
+
+
+def sentences(text: str) -> list[str]:
+    """Take a text apart after each of its sentences; marks that close a quotation stay with it."""
+    whole = " ".join(text.split())
+    units = text_units(whole)
+    found, begin, end, run = [], 0, 0, ""
+    for unit, following in itertools.zip_longest(units, units[1:], fillvalue=""):
+        end = whole.index(unit, end) + len(unit)
+        run += unit
+        goes_on = following and not following.strip(_CLOSING + "".join(_ENDS))
+        if not goes_on:
+            if ends_sentence(run, following):
+                found.append(whole[begin:end].strip())
+                begin = end
+            run = ""
+    rest = whole[begin:].strip()
+    return [*found, rest] if rest else found
+
+
+def in_sentences(transcript: Transcript) -> Transcript:
+    """Return a transcript without times with a phrase for each sentence of its phrases."""
+    phrases = tuple(
+        dataclasses.replace(phrase, text=sentence)
+        for phrase in transcript.phrases
+        for sentence in sentences(phrase.text)
+    )
+    return dataclasses.replace(transcript, phrases=phrases)
 
 
 def joined(texts: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dashfusion_models.digest import sha256_of
-from dashfusion_models.errors import MediaError, NothingToScore, WeightsError
+from dashfusion_models.errors import MediaError, NothingToScore, TranscriptError, WeightsError
 from dashfusion_models.folder import Job
 
 
@@ -32,7 +32,10 @@ class PlantedTask:
             with open(self.log, "a", errors="backslashreplace") as log:
                 log.write(path.name.replace("\n", "_") + "\n")
             do(path.read_text().split(), path)
-            return record(path, padding=self.padding)
+            found = record(path, padding=self.padding)
+            if job.transcript is not None:
+                found["run"] = heard(Path(job.transcript))
+            return found
 
         return work
 
@@ -43,6 +46,13 @@ class NeverLoads:
 
     def __call__(self) -> Any:
         do([self.how], Path("checkpoint"))
+
+
+def heard(transcript: Path) -> dict[str, str]:
+    """What an analysis says of the transcript that it was made with; "broken" is none."""
+    if transcript.read_text() == "broken":
+        raise TranscriptError(f"{transcript}: no words in it; check that it is the right file")
+    return {"transcript": str(transcript), "transcript_sha256": sha256_of(transcript)}
 
 
 def do(words: list[str], path: Path) -> None:

@@ -96,17 +96,25 @@ def test_the_outcomes_are_those_of_the_local_engine(
     monkeypatch.chdir(house.root)
     kinds = ("ok", "bad", "silent", "memory", "disk", "once die", "die", "slow 0.1")
     house.plant(**{f"f{n}": kind for n, kind in enumerate(kinds)})
+    (house.folder / "f0.srt").write_text("yes")
+    (house.folder / "f7.txt").write_text("broken")
 
     def lines(engine: Any) -> list[bytes]:
         for marker in house.folder.glob(".*.once"):
             marker.unlink()
         files = [f"clips/{path.name}" for path in sorted(house.folder.glob("*.mp4"))]
-        outcomes = engine.run((Job(name, name, 1, 1.0) for name in files), Stop())
+        words = {"clips/f0.mp4": "clips/f0.srt", "clips/f7.mp4": "clips/f7.txt"}
+        jobs = (Job(name, name, 1, 1.0, words.get(name)) for name in files)
+        outcomes = engine.run(jobs, Stop())
         return sorted(outcome.line for outcome in outcomes)
 
     found = lines(ray_engine(house, cluster))
     assert found == lines(house.engine())
     assert len(found) == len(kinds)
+    records = {record["media"]["path"]: record for record in map(json.loads, found)}
+    assert records["clips/f0.mp4"]["run"]["transcript"] == "clips/f0.srt"
+    broken = records["clips/f7.mp4"]["error"]
+    assert broken["kind"] == "transcript" and broken["message"].startswith("clips/f7.txt: no words")
     assert hosts() == [] or gone([p.pid for p in hosts()])
 
 
