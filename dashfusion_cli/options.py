@@ -193,7 +193,8 @@ Segments = Annotated[
     setting(
         "--segments",
         metavar="HOW",
-        help="What gets a score: each sentence, the whole, or windows of so many seconds.",
+        help="What gets a score: each sentence, windows of so many seconds, or the whole as one "
+        "utterance (another question, for clips of a few seconds).",
     ),
 ]
 Without = Annotated[

@@ -31,7 +31,7 @@ from dashfusion_models.features.audio import AUDIO_SPEC
 from dashfusion_models.features.vision import VISION_SPEC
 from dashfusion_models.opened import Opened
 from dashfusion_models.overall import overall_of
-from dashfusion_models.reasons import reasons_of
+from dashfusion_models.reasons import length_warnings, reasons_of
 from dashfusion_models.records import MODALITIES, Modality, Progress, Streams
 from dashfusion_models.segment import SegmentRule
 from dashfusion_models.speech.transcript_file import read_transcript
@@ -284,6 +284,9 @@ class Analyzer(Closing):
                 f"speech in {language.code!r}, which {checkpoint.name} does not read: "
                 "the words were not scored; --translate translates them to English"
             )
+        if reads_language and "text" not in run.without:
+            spoken = [(s.end_s - s.start_s, s.text) for s in segments if s.text]
+            warnings += length_warnings(spoken, checkpoint.collate.reads_all_of)
         asr = Asr(heard.engine, heard.model) if heard and heard.engine and heard.model else None
         return Analysis(
             tool_version=metadata.version("dashfusion"),

@@ -103,6 +103,10 @@ class Collator:
             ),
         )
 
+    def reads_all_of(self, text: str) -> bool:
+        """Whether the network reads a text to its end."""
+        return not self.tokenizer.encode(text).overflowing
+
     def _tokens(self, features: Several[Features]) -> Tokens:
         encoded = self.tokenizer.encode_batch([f.text or "" for f in features])
         own = _padded([e.ids for e in encoded])

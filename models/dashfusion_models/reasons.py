@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 from dashfusion_models.analysis import Reason
 from dashfusion_models.calibration import Thresholds
 from dashfusion_models.records import Features, Modality, Streams, Utterance
 
-__all__ = ["disagree", "reasons_of"]
+__all__ = ["disagree", "length_warnings", "reasons_of"]
 
 DEFAULT = Thresholds()
+LONG_S = 16.0  # utterances cut by sentences end with the word that reaches 15 s
 
 
 def reasons_of(
@@ -53,3 +54,29 @@ def disagree(
     pulls = [pull for _, pull in contributions.items() if pull is not None]
     much = least * (label_range[1] - label_range[0]) / 6.0
     return bool(pulls) and max(pulls) >= much and min(pulls) <= -much
+
+
+def length_warnings(
+    spoken: Sequence[tuple[float, str]], reads_all_of: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Say which utterances, of so many seconds and with such texts, are too long for a network.
+
+    It learned from utterances of a few seconds and finds one feeling in what it is given, mostly a
+    strong one: praise and complaint in a minute that is scored as one are not weighed against each
+    other, as they are in the mean of its sentences. `reads_all_of` tells whether the network reads
+    a text to its end.
+    """
+    longest_s = max((seconds for seconds, _ in spoken), default=0.0)
+    found = []
+    if longest_s > LONG_S:
+        found.append(
+            f"scored as one utterance of {longest_s:.1f} s, though the model learned from a few "
+            "seconds at a time: for a score of the file take the overall of its sentences"
+        )
+    cut_off = sum(not reads_all_of(text) for _, text in spoken)
+    if cut_off:
+        found.append(
+            "too many words for one utterance: the last of them are not read "
+            f"({cut_off} of {len(spoken)} utterances)"
+        )
+    return tuple(found)

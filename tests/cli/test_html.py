@@ -199,6 +199,13 @@ def test_a_picture_has_no_curve_and_no_transcript() -> None:
     assert not re.search(r"Transcript|Strongest|id=.curve", body)
 
 
+def test_the_page_says_which_score_to_report() -> None:
+    told = "the score to report for a clip: the mean of its utterances by their length"
+    several = page_of(analysis("a.mp4", segment("so", 0.4), segment("bad", -0.6)))
+    assert told in several.split("<script")[0]
+    assert told not in page_of(analysis("a.mp4", segment("so", 0.4)))
+
+
 def test_what_is_neutral_is_no_strong_moment() -> None:
     scores = (-0.04, -0.5, -0.6, 0.4, 0.7)
     found = analysis("a.mp4", *(segment("so", score) for score in scores))

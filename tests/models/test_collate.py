@@ -70,3 +70,10 @@ def test_what_was_said_last_is_the_context(tokenizer: Tokenizer) -> None:
 def test_a_network_without_context_is_told_none(tokenizer: Tokenizer) -> None:
     text = collator(tokenizer, 0)([Features("good", None, None, context="bad")]).text
     assert isinstance(text, Tokens) and text.before is None
+
+
+def test_whether_a_text_is_read_to_its_end(tokenizer: Tokenizer) -> None:
+    mine = collator(tokenizer, 0)
+    room = 128 - 2  # beside [CLS] and [SEP]; each of the words is one piece
+    assert mine.reads_all_of(" ".join(["good"] * room))
+    assert not mine.reads_all_of(" ".join(["good"] * (room + 1)))

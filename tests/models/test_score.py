@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dashfusion_models.analysis import label_of
-from dashfusion_models.reasons import reasons_of
+from dashfusion_models.reasons import length_warnings, reasons_of
 from dashfusion_models.records import MODALITIES, Features, Streams, Utterance
 from dashfusion_models.score import score
 from tests.models.test_checkpoint import planted, sample
@@ -90,3 +90,15 @@ def test_what_is_left_out_is_no_reason() -> None:
     assert reasons_of(speech, voice, none, **wanted) == missing
     assert reasons_of(speech, voice, none, left_out=("vision",), **wanted) == missing[1:]
     assert reasons_of(speech, voice, none, left_out=("text", "vision"), **wanted) == ()
+
+
+def test_utterances_longer_than_the_network_is_made_for_are_told() -> None:
+    def reads_all_of(text: str) -> bool:
+        return len(text) <= 10
+
+    assert length_warnings([(15.0, "short"), (0.5, "oh")], reads_all_of) == ()
+    (long,) = length_warnings([(4.0, "short"), (49.2, "short")], reads_all_of)
+    assert long.startswith("scored as one utterance of 49.2 s") and "overall" in long
+    assert length_warnings([(4.0, "short"), (9.0, "more than ten")], reads_all_of) == (
+        "too many words for one utterance: the last of them are not read (1 of 2 utterances)",
+    )

@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import pytest
 
 from dashfusion_models.errors import ConfigError
-from dashfusion_models.records import Phrase, Span, Transcript, Utterance, Word
+from dashfusion_models.records import Language, Phrase, Span, Transcript, Utterance, Word
 from dashfusion_models.segment import SegmentRule, in_sentences, silent_stretches, utterances
+from dashfusion_models.segment.clause import place_worth
 from dashfusion_models.segment.sentence import joined, sentences
 
 SENTENCE = SegmentRule()
@@ -88,13 +90,123 @@ def test_a_fragment_far_from_others_stays_alone() -> None:
     assert _cut("Yes. |3.0 I liked it.") == ["Yes.", "I liked it."]
 
 
-def test_long_speech_is_cut_at_the_longest_pause_then_at_commas() -> None:
-    # 40 words of 0.5 s are 20 s: too long. The pause after the 18th is the longest.
-    words = [f"w{i}" for i in range(40)]
-    paused = " ".join([*words[:18], "|0.5", *words[18:]])
-    assert [len(text.split()) for text in _cut(paused, word_s=0.5)] == [18, 22]
-    words[24] += ","
-    assert [len(text.split()) for text in _cut(" ".join(words), word_s=0.5)] == [25, 15]
+def _sizes(words: list[str], **times: float) -> list[int]:
+    return [len(text.split()) for text in _cut(" ".join(words), **times)]
+
+
+def test_speech_without_a_stop_is_cut_at_the_longest_pause_then_at_commas() -> None:
+    # 24 words of 0.5 s are 12 s: too long. The pause after the 10th is the longest.
+    words = [f"w{i}" for i in range(24)]
+    assert _sizes([*words[:10], "|0.7", *words[10:15], "|0.3", *words[15:]], word_s=0.5) == [10, 14]
+    words[13] += ","
+    assert _sizes(words, word_s=0.5) == [14, 10]
+    assert _sizes([*words[:8], "|0.3", *words[8:]], word_s=0.5) == [14, 10]
+
+
+def test_speech_without_a_stop_has_no_utterance_of_more_than_8_s() -> None:
+    words = [f"w{i}" for i in range(100)]
+    for language in (None, Language("en", 1.0), Language("fi", 1.0)):
+        found = utterances(
+            replace(_transcript(_spoken(" ".join(words), word_s=0.37)), language=language),
+            rule=SENTENCE,
+            duration_s=HOUR_S,
+        )
+        assert max(u.duration_s for u in found) <= 8.0
+        assert min(u.duration_s for u in found) >= 2.0
+        assert " ".join(u.text or "" for u in found) == " ".join(words)
+
+
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        [
+            "the pictures in this film were about the best that I saw all year",
+            "but the story was so thin that half of us fell asleep",
+        ],
+        [
+            "so we went in and took the places near the window at the back",
+            "and then they told us that the kitchen had closed an hour before",
+        ],
+        [
+            "I would never go back there on a Friday with a hungry family",
+            "because you wait for an hour and nobody says a word",
+        ],
+        [
+            "we really enjoyed the music and most of the dances in the second part",
+            "It was not like the first one that we saw in spring",
+        ],
+    ],
+)
+@pytest.mark.parametrize("stop", ["", "."])
+def test_long_speech_is_cut_where_a_clause_begins(clauses: list[str], stop: str) -> None:
+    # Half a second a word makes 12 s or more; a breath within a phrase is no place to cut.
+    first = clauses[0].split()
+    said = " ".join([*first[:4], "|0.2", *first[4:], clauses[1] + stop])
+    assert _cut(said, word_s=0.5) == [clauses[0], clauses[1] + stop]
+
+
+def test_words_that_belong_together_stay_together() -> None:
+    # The longest pause, to think of a name, comes after "the"; a shorter one ends the phrase.
+    said = "we drove for hours up to the |0.6 lake |0.3 nobody had told us how cold it would be"
+    assert _cut(said, word_s=0.5) == [
+        "we drove for hours up to the lake",
+        "nobody had told us how cold it would be",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parting", "staying"),
+    [
+        (("film", "but", "it"), ("film", "it", "was")),
+        (("film", "and", "they"), ("film", "and", "popcorn")),
+        (("film", "I", "liked"), ("think", "I", "liked")),
+        (("movie", "you", "know"), ("that", "you", "know")),
+        (("so,", "we", "left"), ("uh,", "we", "left")),
+        (("place", "which", "was"), ("place", "of", "his")),
+        (("place", "near", "there"), ("the", "place", "near")),
+        (("place", "near", "there"), ("they're", "near", "there")),
+    ],
+)
+def test_some_places_are_better_than_others(
+    parting: tuple[str, str, str], staying: tuple[str, str, str]
+) -> None:
+    better, worse = (place_worth(*at, pause_s=0.2, english=True) for at in (parting, staying))
+    assert better > worse
+
+
+def test_a_long_sentence_stays_whole_where_no_clause_plainly_ends() -> None:
+    sentence = (
+        "This film annoyed me to such an extreme extent that my neighbours heard me at the end."
+    )
+    assert _cut(sentence, word_s=0.6) == [sentence]  # 10.2 s
+
+
+def test_one_stop_at_the_end_does_not_make_a_long_run_a_sentence() -> None:
+    words = [*(f"w{i}" for i in range(60)), "end."]
+    found = utterances(
+        _transcript(_spoken(" ".join(words), word_s=0.5)), rule=SENTENCE, duration_s=HOUR_S
+    )
+    assert max(u.duration_s for u in found) <= 8.0
+
+
+def test_a_capital_opens_a_sentence_but_not_in_a_title() -> None:
+    def worth(after: str, following: str) -> float:
+        return place_worth("film", after, following, pause_s=0.0, english=True)
+
+    assert worth("The", "first") > worth("the", "first")
+    assert worth("The", "Golden") == worth("the", "golden") == 0.0
+    assert worth("I", "liked") == worth("i", "liked")  # always capital
+
+
+def test_small_words_of_english_mean_nothing_in_another_language() -> None:
+    # German "also" and "die" ... are no places to cut: the pause is.
+    words = "wir sind dann noch weiter but but but |0.5 gegangen und haben alles gesehen was da war"
+    found = utterances(
+        replace(_transcript(_spoken(words, word_s=0.55)), language=Language("de", 1.0)),
+        rule=SENTENCE,
+        duration_s=HOUR_S,
+    )
+    assert [(u.text or "").split()[-1] for u in found] == ["but", "war"]
 
 
 def test_no_utterance_is_longer_than_15_s_and_no_word_is_lost() -> None:

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from dashfusion_models.errors import MediaError
+from dashfusion_models.media.bounds import MOST_PIXELS
 
 __all__ = ["open_container", "open_file"]
 
@@ -67,7 +68,12 @@ def open_container(path: Path, file: BinaryIO) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     try:
         container = av.open(
-            _LocalFile(file), "r", container_options=options, io_open=_refuse, buffer_size=1 << 16
+            _LocalFile(file),
+            "r",
+            container_options=options,
+            options={"max_pixels": str(MOST_PIXELS)},  # opening decodes a picture of some formats
+            io_open=_refuse,
+            buffer_size=1 << 16,
         )
     except (FFmpegError, OSError, ValueError) as error:
         file.seek(0)

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from dashfusion_models.closing import Closing
 from dashfusion_models.errors import ConfigError, MediaError
+from dashfusion_models.media.bounds import FULL_PIXELS, pixel_shape
 from dashfusion_models.media.source import MediaSource
 from dashfusion_models.records import Frame
 
@@ -158,7 +159,7 @@ class _Turns:
 
     def __init__(self, source: MediaSource) -> None:
         stream = source.video
-        self.pixel_shape = float((stream is not None and stream.sample_aspect_ratio) or 1)
+        self.pixel_shape = pixel_shape(stream)
         self._exif = _exif_turn(source.path) if source.is_still else None
         self._known: dict[int, _Turn] = {}
 
@@ -192,8 +193,8 @@ class _Look:
         return self._render(min(1.0, longer_side / max(self._width, self._height)))
 
     def full(self) -> Pixels:
-        """Return the picture at its full size."""
-        return self._render(1.0)
+        """Return the picture at its full size; one of more than 52 megapixels shrunk to that."""
+        return self._render(min(1.0, math.sqrt(FULL_PIXELS / (self._width * self._height))))
 
     def release(self) -> None:
         """Give back the memory of the decoded picture: lists of frames must not keep them all."""

@@ -18,6 +18,13 @@ from av.video.stream import VideoStream
 
 from dashfusion_models.closing import Closing
 from dashfusion_models.errors import MediaError
+from dashfusion_models.media.bounds import (
+    MOST_PIXELS,
+    is_rate,
+    require_rate,
+    require_size,
+    threads_for,
+)
 from dashfusion_models.media.opening import open_container, open_file
 
 __all__ = ["Kind", "MediaSource", "TimedFrame"]
@@ -50,7 +57,7 @@ class MediaSource(Closing):
 
         Raises:
             MediaError: it is no regular file, is empty, cannot be read as media, or holds neither
-                sound nor pictures.
+                sound nor pictures, or such as cannot be (see `bounds`).
         """
         self.path = path
         self.warnings: list[str] = []
@@ -66,10 +73,21 @@ class MediaSource(Closing):
             if self.audio is None and self.video is None:
                 fact = "has neither sound nor pictures"
                 raise MediaError(f"{self.path}: {fact}; check that it is the right file")
+            self._bound()
         except BaseException:
             self._file.close()
             raise
         self.origin_s = (self.container.start_time or 0) / av.time_base
+
+    def _bound(self) -> None:
+        """Refuse what the headers ask for without reason; see to it that decoding keeps to that."""
+        if self.audio is not None:
+            require_rate(self.path, self.audio.codec_context.sample_rate)
+        if self.video is not None:
+            if self.audio is None or self.video.codec_context.width:
+                require_size(self.path, self.video, still=self.is_still)
+            self.video.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+            self.video.codec_context.thread_count = threads_for(self.video)
 
     def close(self) -> None:
         """Let go of the file; a decoding under way ends. Closing twice is harmless."""
@@ -189,6 +207,8 @@ class MediaSource(Closing):
                 continue
             for frame in decoded:
                 assert isinstance(frame, AudioFrame | VideoFrame)
+                if isinstance(frame, AudioFrame) and not is_rate(frame.sample_rate):
+                    continue
                 yield clock.seconds(frame), frame
         if not self._closed:
             self._note(stream, tally, clock.end_s)

@@ -1,7 +1,9 @@
 """Words and silences -> the utterances that are scored.
 
-An utterance ends with a sentence, or where the speaker pauses; it is at most about 15 s long (the
-benchmarks' are 4 s to 8 s in the mean). Where nobody speaks and a face is seen, the face is scored.
+An utterance ends with a sentence, or where the speaker pauses. What is longer than about 8 s (the
+benchmarks' are 4 s to 8 s in the mean) is cut where a clause ends: a sentence where that is plain,
+words without a stop at the best place there is. None is longer than about 15 s. Where nobody speaks
+and a face is seen, the face is scored.
 """
 
 import itertools
@@ -12,17 +14,20 @@ from typing import Literal
 
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.records import Phrase, Span, Transcript, Utterance, Word
-from dashfusion_models.segment.sentence import ends_sentence, joined, soft_break, text_units
+from dashfusion_models.segment.clause import place_worth
+from dashfusion_models.segment.sentence import ends_sentence, joined, text_units
 from dashfusion_models.segment.spans import clipped, covered_s, equal, gaps, merged
 
 __all__ = ["SegmentRule", "silent_stretches", "utterances"]
 
 _PAUSE_S = 0.8  # a longer pause ends an utterance, finished or not
-_LONGEST_S = 15.0
+_LONG_S = 8.0  # what is longer is cut where a clause ends
+_LONGEST_S = 15.0  # what is longer is cut in any case
 _FRAGMENT_S = 0.6  # shorter ones join a neighbour...
 _JOIN_PAUSE_S = 1.2  # ...that is not farther away than this
-_BREAK_S = 0.3  # what a comma is worth beside a pause, where a long utterance must be cut
-_EDGE_S = 3.0  # such a cut stays that far from both ends
+_PLAIN_S = 0.25  # a place worth as much as such a pause divides a sentence
+_EDGE_S = 2.0  # such a cut stays that far from both ends...
+_OFF_MIDDLE = 0.03  # ...and costs that much for each second off the middle
 _LEAST_S = 0.1  # the shortest span given to words whose times are all the same
 _LEAST_WINDOW_S = 0.5  # below, a fixed window holds no word
 
@@ -145,7 +150,8 @@ def _sentences(transcript: Transcript) -> list[list[_Piece]]:
         if not groups or _cut_between(pieces[i - 1], piece):
             groups.append([])
         groups[-1].append(piece)
-    short = [part for group in groups for part in _shortened(group)]
+    english = _is_english(transcript)
+    short = [part for group in groups for part in _shortened(group, english, _is_sentence(group))]
     return _without_fragments(short)
 
 
@@ -155,26 +161,53 @@ def _cut_between(before: _Piece, after: _Piece) -> bool:
     return after.start_s - before.end_s >= _PAUSE_S or ends_sentence(before.text, after.text)
 
 
-def _shortened(group: list[_Piece]) -> Iterator[list[_Piece]]:
-    """Cut a group of more than 15 s at its longest pause or comma, again and again."""
-    if len(group) < 2 or _end_s(group) - group[0].start_s <= _LONGEST_S:
+def _is_english(transcript: Transcript) -> bool:
+    """Whether the words are English, as far as it is known."""
+    language = transcript.language
+    return transcript.translated or language is None or language.code == "en"
+
+
+def _is_sentence(group: list[_Piece]) -> bool:
+    """Whether a stop ends it that belongs to all of it: a longer run has lost some on the way."""
+    short = _end_s(group) - group[0].start_s <= _LONGEST_S
+    return short and ends_sentence(group[-1].text, "")
+
+
+def _shortened(group: list[_Piece], english: bool, sentence: bool) -> Iterator[list[_Piece]]:
+    """Cut a long group at the best place between two words, again and again.
+
+    A `sentence`, or a part of one, is only cut where a clause plainly ends.
+    """
+    first_s, last_s = group[0].start_s, _end_s(group)
+    if len(group) < 2 or last_s - first_s <= _LONG_S:
         yield group
         return
-    first_s, last_s = group[0].start_s, _end_s(group)
     inner = [
         i
         for i in range(1, len(group))
         if group[i].start_s - first_s >= _EDGE_S and last_s - group[i].start_s >= _EDGE_S
     ]
 
-    def worth(i: int) -> tuple[float, float]:
-        pause_s = group[i].start_s - group[i - 1].end_s
-        from_middle_s = abs(group[i].start_s - (first_s + last_s) / 2)
-        return round(pause_s + _BREAK_S * soft_break(group[i - 1].text), 3), -from_middle_s
+    def worth(i: int) -> float:
+        following = group[i + 1].text if i + 1 < len(group) else ""
+        return place_worth(
+            group[i - 1].text,
+            group[i].text,
+            following,
+            pause_s=max(0.0, group[i].start_s - group[i - 1].end_s),
+            english=english,
+        )
 
-    cut = max(inner or range(1, len(group)), key=worth)
-    yield from _shortened(group[:cut])
-    yield from _shortened(group[cut:])
+    def rank(i: int) -> float:
+        from_middle_s = abs(group[i].start_s - (first_s + last_s) / 2)
+        return round(worth(i) - _OFF_MIDDLE * from_middle_s, 3)
+
+    cut = max(inner or range(1, len(group)), key=rank)
+    if sentence and worth(cut) < _PLAIN_S:
+        yield group
+        return
+    yield from _shortened(group[:cut], english, sentence)
+    yield from _shortened(group[cut:], english, sentence)
 
 
 def _without_fragments(groups: list[list[_Piece]]) -> list[list[_Piece]]:
