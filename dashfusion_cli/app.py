@@ -27,7 +27,7 @@ from dashfusion_cli.commands import (
     train,
     weights,
 )
-from dashfusion_cli.messages import say_error, say_note, set_loudness
+from dashfusion_cli.messages import LogLines, say_error, say_note, set_loudness
 from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
 from dashfusion_cli.session import Session
@@ -159,8 +159,7 @@ def _offline(arguments: Sequence[str]) -> bool:
 @contextlib.contextmanager
 def _logs_to_stderr(session: Session) -> Iterator[None]:
     """Send logs to stderr while a command runs, and leave the process as it was."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler = LogLines()
     root = logging.getLogger()
     was = root.level
     root.addHandler(handler)
