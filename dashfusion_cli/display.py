@@ -30,8 +30,8 @@ def drawn_below(
     `lock`, which is held while it is drawn.
 
     Each block has a `Live` of its own: one that is started again erases as many lines above it as
-    it had when it was stopped, which by then are other people's. It is redrawn by a thread of ours:
-    rich's own may draw while another one prints, and then a line of what was drawn stays.
+    it had when it was stopped, which by then hold what was printed since. It is redrawn by a thread
+    of ours: rich's own may draw while another one prints, and then a line of what it drew stays.
     """
     lock = lock or threading.RLock()
     above = _Above(console, sys.stderr, lock)
