@@ -27,7 +27,7 @@ from dashfusion_cli.commands import (
     train,
     weights,
 )
-from dashfusion_cli.messages import say_error, say_note, set_loudness
+from dashfusion_cli.messages import LogLines, say_error, say_note, set_loudness
 from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
 from dashfusion_cli.session import Session
@@ -73,7 +73,7 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
@@ -92,6 +92,7 @@ def run(arguments: Sequence[str]) -> int:
     silence_telemetry(offline=_offline(arguments))
     session = Session()
     command: Any = typer.main.get_command(app)
+    _hide_types(command)
     try:
         with _logs_to_stderr(session):
             code = command.main(
@@ -111,6 +112,24 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except Exception as error:
         return _usage_or_internal(error, session)
+
+
+def _hide_types(command: Any) -> None:
+    """Have --help show no Python types beside flags and named arguments, as Typer does."""
+    get_params = command.get_params
+
+    def shown(context: Any) -> list[Any]:
+        parameters: list[Any] = get_params(context)
+        for parameter in parameters:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+            elif parameter.param_type_name == "argument" and parameter.metavar is not None:
+                parameter.display_type_rich = lambda ctx: ""
+        return parameters
+
+    command.get_params = shown
+    for below in getattr(command, "commands", {}).values():
+        _hide_types(below)
 
 
 def _usage_or_internal(error: Exception, session: Session) -> int:
@@ -159,8 +178,7 @@ def _offline(arguments: Sequence[str]) -> bool:
 @contextlib.contextmanager
 def _logs_to_stderr(session: Session) -> Iterator[None]:
     """Send logs to stderr while a command runs, and leave the process as it was."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler = LogLines()
     root = logging.getLogger()
     was = root.level
     root.addHandler(handler)

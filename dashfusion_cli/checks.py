@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check tries the thing itself and says what mends it."""
+"""What `doctor` looks at: each check tries the thing itself and says how to fix it."""
 
 import ctypes
 import importlib

@@ -3,10 +3,10 @@
 __all__ = ["group_of"]
 
 _GROUPS = {
-    "Which files": ("recursive", "include", "limit", "retry-failed"),
+    "Files": ("recursive", "include", "limit", "retry-failed"),
     "Workers": ("workers", "engine", "ray-address", "jobs"),
-    "What is said": ("language", "translate", "transcript", "transcripts", "asr", "asr-model"),
-    "What is scored": ("checkpoint", "segments", "without", "start", "end"),
+    "Speech": ("language", "translate", "transcript", "transcripts", "asr", "asr-model"),
+    "Scoring": ("checkpoint", "segments", "without", "start", "end"),
     "Data": ("dataset", "data-root", "media-root", "split", "classes", "label-range", "text-only"),
     "Network": ("text-encoder", "modalities", "ablate", "fusion", "bottleneck"),
     "Training": (
@@ -20,7 +20,7 @@ _GROUPS = {
         "resume",
         "log-to",
     ),
-    "Machine and messages": ("device", "offline", "config", "quiet", "verbose"),
+    "General": ("device", "offline", "config", "quiet", "verbose"),
 }
 _GROUP = {f"--{name}": group for group, names in _GROUPS.items() for name in names}
 

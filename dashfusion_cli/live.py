@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import IO
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from dashfusion_cli.course import Course
+from dashfusion_cli.display import drawn_below
 from dashfusion_cli.session import Session
 from dashfusion_training.watch import UNWATCHED, Watcher
 
 __all__ = ["training_view"]
 
 _LINE_EVERY_S = 10.0
+_DRAWN_PER_S = 4
 _EPOCHS_SHOWN = 8
 _LINES_AROUND = 5  # of the rows: title, head, sparkline, bar, prompt
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -42,16 +43,13 @@ def training_view(
     if session.quiet:
         yield UNWATCHED
         return
-    place = console or Console(stderr=True)
+    place = console or Console(file=sys.stderr)
     terminal = sys.stderr.isatty() if console is None else console.is_terminal
     if not terminal or place.is_dumb_terminal:
         yield _Lines(place.file, clock)
         return
     table = _Growing(place, clock)
-    live = Live(
-        get_renderable=table.render, console=place, refresh_per_second=4, redirect_stdout=False
-    )
-    with live:
+    with drawn_below(place, table.render, times_per_s=_DRAWN_PER_S, lock=table.printing):
         try:
             yield table
         finally:
@@ -117,9 +115,10 @@ class _Lines:
 
 
 class _Growing:
-    """The last epochs as a table, a sparkline of all, and a bar; drawn by a thread of rich."""
+    """The last epochs as a table, a sparkline of all, and a bar; drawn by a thread of its own."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self.printing = threading.RLock()
         self._console = console
         self._course = Course(clock)
         self._epochs: list[_Epoch] = []
@@ -136,7 +135,8 @@ class _Growing:
             self._course.begin(number, of, name)
             self._epochs = []
         if line:
-            self._console.print(Text(line, style="dim"), highlight=False)
+            with self.printing:
+                self._console.print(Text(line, style="dim"), highlight=False)
 
     def step(self, epoch: int, epochs: int, batch: int, batches: int, loss: float) -> None:
         with self._lock:

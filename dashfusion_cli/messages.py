@@ -9,7 +9,7 @@ import warnings
 
 from dashfusion_cli.session import Session
 
-__all__ = ["say_error", "say_note", "say_warning", "set_loudness"]
+__all__ = ["LogLines", "say_error", "say_note", "say_warning", "set_loudness"]
 
 
 def say_error(message: str, session: Session) -> None:
@@ -29,6 +29,21 @@ def say_note(message: str, session: Session) -> None:
     """Print a line for a person, unless the user wants silence."""
     if not session.quiet:
         _print(message)
+
+
+class LogLines(logging.Handler):
+    """Prints logs to stderr as it is at that moment: above the bars while they are drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        try:
+            _print(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 def set_loudness(session: Session) -> None:

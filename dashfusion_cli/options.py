@@ -101,42 +101,57 @@ Config = Annotated[
         metavar="FILE",
         callback=load_settings,
         is_eager=True,
-        help="Settings file instead of dashfusion.toml in your configuration folder.",
+        help="Read settings from FILE, not from dashfusion.toml in your configuration folder.",
     ),
 ]
 Quiet = Annotated[
-    bool, setting("--quiet", "-q", callback=_set_quiet, help="No progress, no warnings.")
+    bool, setting("--quiet", "-q", callback=_set_quiet, help="Show no progress and no warnings.")
 ]
 Workers = Annotated[
     int | None,
-    setting("--workers", min=1, help="Files at a time; without it what cores and memory carry."),
+    setting(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Number of files processed at once (default: as many as cores and memory allow).",
+    ),
 ]
 Verbose = Annotated[
     bool,
-    setting("--verbose", "-v", callback=_set_verbose, help="Tracebacks, logs and stage times."),
+    setting(
+        "--verbose",
+        "-v",
+        callback=_set_verbose,
+        help="Show tracebacks, logs and the time of each stage.",
+    ),
 ]
 Offline = Annotated[
-    bool, setting("--offline", help="Never download anything; what is missing is an error.")
+    bool, setting("--offline", help="Download nothing; fail if something is missing.")
 ]
 Device = Annotated[
     str,
     setting(
         "--device",
         metavar="DEVICE",
-        help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU that works.",
+        help="Device to run on: auto, cpu, cuda, cuda:N or mps (auto: a GPU if one works).",
     ),
 ]
 OutputFile = Annotated[
     Path | None,
-    setting("--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all."),
+    setting(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write the result to FILE instead of standard output.",
+    ),
 ]
-Force = Annotated[bool, setting("--force", help="Replace files that exist already.")]
+Force = Annotated[bool, setting("--force", help="Overwrite existing files.")]
 Checkpoint = Annotated[
     str,
     setting(
         "--checkpoint",
         metavar="NAME|PATH",
-        help="The model that scores: a name of `weights list`, or a file.",
+        help="Model to use: a file, or a name shown by `dashfusion weights list`.",
     ),
 ]
 
@@ -147,28 +162,39 @@ Datasets = Annotated[
     setting(
         "--dataset",
         metavar="NAME|STORE|MANIFEST",
-        help="mosi, mosei or sims (stores under --data-root), a store's folder, or a CSV of "
-        "labelled clips; may be repeated.",
+        help="Data set: mosi, mosei or sims (a store under --data-root), the folder of a store, or "
+        "a CSV of labelled clips; may be repeated.",
     ),
 ]
 DataRoot = Annotated[
-    Path, setting("--data-root", metavar="DIR", help="Where the stores mosi, mosei, sims lie.")
+    Path,
+    setting(
+        "--data-root", metavar="DIR", help="Folder that contains the stores mosi, mosei and sims."
+    ),
 ]
 MediaRoot = Annotated[
     Path | None,
-    setting("--media-root", metavar="DIR", help="Where the files of a CSV lie, if not beside it."),
+    setting(
+        "--media-root",
+        metavar="DIR",
+        help="Folder that contains the files of a CSV (default: the folder of the CSV).",
+    ),
 ]
 
 # -- for every command that opens media --
 
 Language = Annotated[
     str,
-    setting("--language", metavar="CODE", help="What is spoken (en, zh, de, ...); auto finds out."),
+    setting(
+        "--language",
+        metavar="CODE",
+        help="Spoken language, such as en, zh or de (auto: detect it).",
+    ),
 ]
 Translate = Annotated[
     bool,
     setting(
-        "--translate", help="Translate to English what the model does not read, then score it."
+        "--translate", help="Translate speech to English if the model does not read its language."
     ),
 ]
 Transcript = Annotated[
@@ -176,16 +202,24 @@ Transcript = Annotated[
     setting(
         "--transcript",
         metavar="FILE",
-        help="Subtitles (srt, vtt) or plain text (txt) to use instead of recognition.",
+        help="Use a transcript (srt, vtt or txt) instead of speech recognition.",
     ),
 ]
 Asr = Annotated[
-    Engine, setting("--asr", help="Speech engine; auto takes the fastest that is installed.")
+    Engine,
+    setting(
+        "--asr",
+        metavar="ENGINE",
+        help="Speech recognition engine: auto, faster-whisper or openai-whisper (auto: the fastest "
+        "one installed).",
+    ),
 ]
 AsrModel = Annotated[
     str,
     setting(
-        "--asr-model", metavar="SIZE", help="Whisper's size: tiny, base, small, medium or large-v3."
+        "--asr-model",
+        metavar="SIZE",
+        help="Size of the Whisper model: tiny, base, small, medium or large-v3.",
     ),
 ]
 Segments = Annotated[
@@ -193,15 +227,25 @@ Segments = Annotated[
     setting(
         "--segments",
         metavar="HOW",
-        help="What gets a score: each sentence, windows of so many seconds, or the whole as one "
-        "utterance (another question, for clips of a few seconds).",
+        help="Unit to score: sentence, the length of windows in seconds, or whole (the file as one "
+        "utterance: another question, for clips of a few seconds).",
     ),
 ]
 Without = Annotated[
     list[Stream] | None,
-    setting("--without", help="Score the same utterances without one of them; may be repeated."),
+    setting(
+        "--without",
+        metavar="MODALITY",
+        help="Score the same utterances without text, audio or vision; may be repeated.",
+    ),
 ]
 Start = Annotated[
-    str | None, setting("--start", metavar="TIME", help="Begin here: seconds or h:mm:ss.")
+    str | None,
+    setting(
+        "--start", metavar="TIME", help="Start of the part to score, in seconds or as h:mm:ss."
+    ),
 ]
-End = Annotated[str | None, setting("--end", metavar="TIME", help="End here: seconds or h:mm:ss.")]
+End = Annotated[
+    str | None,
+    setting("--end", metavar="TIME", help="End of the part to score, in seconds or as h:mm:ss."),
+]

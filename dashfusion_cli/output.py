@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from dashfusion_models.errors import ConfigError, DashfusionError
 
@@ -200,5 +200,12 @@ def _write_stdout(data: bytes) -> None:
 @contextlib.contextmanager
 def stdout_for_results_only() -> Iterator[None]:
     """Send what a library prints to stderr, so that stdout stays a clean result."""
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(cast(TextIO, _StderrOfNow())):
         yield
+
+
+class _StderrOfNow:
+    """Whatever stderr is when it is written to: while bars are drawn, it prints above them."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
 
 from dashfusion_cli.course import duration
+from dashfusion_cli.display import drawn_below
 from dashfusion_cli.session import Session
 
 if TYPE_CHECKING:  # it brings NumPy, which --help must not wait for
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # it brings NumPy, which --help must not wait for
 __all__ = ["FILES", "Board", "PlainLines", "show_progress"]
 
 _LINE_EVERY_S = 10.0
+_DRAWN_PER_S = 10
 _MEGABYTE = 1e6
 FILES = "files"  # their pace and the time left stand in the note: files are of different lengths
 
@@ -45,17 +48,8 @@ def show_progress(session: Session) -> Iterator[Board]:
     if session.quiet:
         yield _Silence()
     elif sys.stderr.isatty():
-        columns = (
-            TextColumn("[bold]{task.description}", markup=True),
-            BarColumn(),
-            _Amount(),
-            _Speed(),
-            _Left(compact=True),
-            TextColumn("[dim]{task.fields[note]}"),
-        )
-        console = Console(stderr=True)
-        with RichProgress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
-            yield _Bars(bars)
+        with contextlib.closing(_Bars(Console(file=sys.stderr))) as bars:
+            yield bars
     else:
         yield PlainLines(sys.stderr)
 
@@ -70,21 +64,34 @@ class _Silence:
 
 
 class _Bars:
-    """One rich bar for each stage."""
+    """One rich bar for each stage, drawn from one event on until something else is printed."""
 
-    def __init__(self, bars: RichProgress) -> None:
-        self._bars = bars
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (
+            TextColumn("[bold]{task.description}", markup=True),
+            BarColumn(),
+            _Amount(),
+            _Speed(),
+            _Left(compact=True, table_column=Column(no_wrap=True)),
+            TextColumn("[dim]{task.fields[note]}"),
+        )
+        self._bars = RichProgress(
+            *columns, console=console
+        )  # never started: `drawn_below` draws it
         self._tasks: dict[str, TaskID] = {}
+        self._drawn: contextlib.ExitStack | None = None
+        self._is_aside = False
         self._lock = threading.Lock()
 
     def title(self, text: str, *, number: int = 1, of: int = 1) -> None:
-        with self._lock:
+        with self.aside(), self._lock:
             for task in self._tasks.values():
                 self._bars.remove_task(task)
             self._tasks = {}
             if of > 1:
                 line = Text(_counted(text, number, of), style="dim")
-                self._bars.console.print(line, highlight=False)
+                self._console.print(line, highlight=False, soft_wrap=True)
 
     def __call__(self, event: "Progress") -> None:
         with self._lock:
@@ -93,22 +100,49 @@ class _Bars:
                 task = self._bars.add_task(event.stage, total=event.total, unit=event.unit, note="")
                 self._tasks[event.stage] = task
             self._bars.update(task, completed=event.done, total=event.total, note=event.note)
+            if self._drawn is None and not self._is_aside:
+                drawing = drawn_below(
+                    self._console,
+                    self._bars.get_renderable,
+                    times_per_s=_DRAWN_PER_S,
+                    transient=True,
+                )
+                self._drawn = contextlib.ExitStack()
+                self._drawn.enter_context(drawing)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        self._bars.stop()  # transient: what it drew is wiped
+        self._leave()
         try:
             yield
         finally:
-            self._bars.start()
+            self._is_aside = False
+
+    def close(self) -> None:
+        """Wipe the bars; what a thread still reports is not drawn any more."""
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._is_aside = True
+            if self._drawn is not None:
+                self._drawn.close()
+                self._drawn = None
 
 
-class _Amount(ProgressColumn):
+class _OneLine(ProgressColumn):
+    """A column that is cut where the terminal is narrow; wrapped, it would make a bar two lines."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
+
+
+class _Amount(_OneLine):
     def render(self, task: Task) -> Text:
         return Text(_amount(task.completed, task.total, task.fields["unit"]), style="dim")
 
 
-class _Speed(ProgressColumn):
+class _Speed(_OneLine):
     def render(self, task: Task) -> Text:
         return Text(_speed(task.finished_speed or task.speed, task.fields["unit"]), style="cyan")
 

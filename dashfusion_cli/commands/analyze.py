@@ -26,15 +26,14 @@ __all__ = ["register"]
 _VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
 
 
-_Media = Annotated[
-    list[Path], typer.Argument(metavar="MEDIA", help="Videos, sound files or images.")
-]
+_Media = Annotated[list[Path], typer.Argument(metavar="MEDIA", help="Video, audio or image files.")]
 _FormOption = Annotated[
     AnalysisForm,
     setting(
         "--format",
-        help="The form of the result; without it, that of the ending of --output. Several files as "
-        "json: a line each (JSON Lines).",
+        metavar="FORMAT",
+        help="Output format: table, json, csv, srt, vtt or html (default: that of the ending of "
+        "--output, else table). Several files as json are one line each (JSON Lines).",
     ),
 ]
 _Overlay = Annotated[
@@ -42,15 +41,17 @@ _Overlay = Annotated[
     setting(
         "--overlay",
         metavar="OUT.mp4",
-        help="Also write the video with captions, score, face and the curve of the score over it.",
+        help="Also write a video with captions, scores, face boxes and the score curve over it.",
     ),
 ]
 _CaptionScores = Annotated[
-    bool, setting("--caption-scores", help="Put the score before each caption of srt and vtt.")
+    bool, setting("--caption-scores", help="Prefix each caption of srt and vtt with its score.")
 ]
 _EmbedVideo = Annotated[
     bool,
-    setting("--embed-video", help="With --format html: a small copy of the media inside the page."),
+    setting(
+        "--embed-video", help="Embed a small copy of the media in the page (with --format html)."
+    ),
 ]
 _Timing = Annotated[bool, setting("--timing", help="Show how long each stage took.")]
 

@@ -27,36 +27,46 @@ class _Engine(StrEnum):
     ray = "ray"
 
 
-_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the media files are.")]
+_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of media files.")]
 _Output = Annotated[
-    Path, setting("--output", "-o", metavar="RESULTS", help="The folder to fill, or to go on in.")
+    Path,
+    setting(
+        "--output",
+        "-o",
+        metavar="RESULTS",
+        help="Folder for the results, of a new run or of one to continue.",
+    ),
 ]
-_Recursive = Annotated[
-    bool, setting("--recursive", help="Also what lies in folders inside FOLDER.")
-]
+_Recursive = Annotated[bool, setting("--recursive", help="Include files in subfolders.")]
 _Include = Annotated[
     list[str] | None,
     setting(
         "--include",
         metavar="PATTERN",
-        help='Only files of such names, as "*.mp4"; may be repeated.',
+        help='Include only files whose names match PATTERN, such as "*.mp4"; may be repeated.',
     ),
 ]
-_Limit = Annotated[int | None, setting("--limit", min=1, help="Only the first so many files.")]
-_Where = Annotated[_Engine, setting("--engine", help="Where the work is done.")]
+_Limit = Annotated[
+    int | None, setting("--limit", metavar="N", min=1, help="Process only the first N files.")
+]
+_Where = Annotated[
+    _Engine,
+    setting("--engine", help="Run in processes of this machine (local) or on a Ray cluster (ray)."),
+]
 _RayAddress = Annotated[
     str | None,
     setting(
         "--ray-address",
         metavar="HOST:PORT",
-        help="The Ray cluster to use; without it --engine ray starts one on this machine.",
+        help="Ray cluster to connect to (default: start one on this machine).",
     ),
 ]
 _RetryFailed = Annotated[
-    bool, setting("--retry-failed", help="Try files again that failed by themselves.")
+    bool,
+    setting("--retry-failed", help="Retry files that could not be analyzed in an earlier run."),
 ]
 _Html = Annotated[
-    bool, setting("--html", help="Also write index.html, and a page for each file (reports/).")
+    bool, setting("--html", help="Also write index.html and a page for each file (in reports/).")
 ]
 _Transcripts = Annotated[
     bool,
@@ -67,7 +77,7 @@ _Transcripts = Annotated[
     ),
 ]
 _Force = Annotated[
-    bool, setting("--force", help="Replace results of another model or of other options.")
+    bool, setting("--force", help="Replace results of another model or other options.")
 ]
 
 
@@ -113,7 +123,7 @@ def batch(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Analyze every media file of FOLDER; run again, it goes on where it stopped."""
+    """Analyze every media file in FOLDER; run it again to continue after an interruption."""
     check_times(context.params)
     _check_engine(context)
     from dashfusion_cli.folder_run import plan_folder, run_folder

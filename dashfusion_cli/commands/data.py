@@ -25,16 +25,15 @@ class Name(StrEnum):
     sims = "sims"
 
 
-_Benchmark = Annotated[Name, typer.Argument(help="Whose file it is.")]
-_File = Annotated[Path, typer.Argument(metavar="FILE", help="The official feature file (.pkl).")]
-_StoreFolder = Annotated[
-    Path, setting("--output", "-o", metavar="STORE", help="The folder to make.")
-]
-_Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store's folder.")]
+_Benchmark = Annotated[Name, typer.Argument(help="Benchmark that the file belongs to.")]
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="Official feature file (.pkl).")]
+_StoreFolder = Annotated[Path, setting("--output", "-o", metavar="STORE", help="Folder to create.")]
+_Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of a store.")]
 _StoreOrFile = Annotated[
-    Path, typer.Argument(metavar="STORE|FILE", help="A prepared store, or an official file.")
+    Path,
+    typer.Argument(metavar="STORE|FILE", help="Folder of a store, or an official feature file."),
 ]
-_Form = Annotated[opt.TableOrJson, setting("--format", help="The form of the result.")]
+_Form = Annotated[opt.TableOrJson, setting("--format", help="Output format.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +42,7 @@ def register(app: typer.Typer) -> None:
     data = typer.Typer(
         no_args_is_help=True,
         rich_markup_mode="markdown",
-        help="Prepare the benchmarks' official feature files, look into stores, verify both.",
+        help="Prepare the benchmarks' official feature files; inspect and verify stores.",
         epilog=opt.example(usual),
     )
     for name, command, line in (
@@ -65,10 +64,10 @@ def prepare(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Turn a benchmark's official feature file into a store to train on.
+    """Convert a benchmark's official feature file to a store for training.
 
-    The file is read without running anything of it. Other sizes than in the paper's table I, and a
-    SHA-256 that is not the published one, are warnings.
+    No code in the file is executed. Numbers of samples that differ from the paper's table I, and a
+    SHA-256 that is not the published one, are reported as warnings.
     """
     from dashfusion_cli.render.data import prepared_bytes
     from dashfusion_training import benchmarks
@@ -93,7 +92,7 @@ def info(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Say what a store holds: samples of each split, labels, features, where it comes from."""
+    """Show what a store contains: samples of each split, labels, features and origin."""
     from dashfusion_cli.render.data import facts_bytes
     from dashfusion_training.store_facts import describe
 
@@ -112,10 +111,10 @@ def verify(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Read a store or a file from end to end and compare its SHA-256.
+    """Verify the SHA-256 of a store or of an official feature file.
 
-    A store is compared with what was recorded when it was prepared, shard by shard; a file with the
-    published files of the benchmarks. Whatever differs, or is unknown, ends with exit code 1.
+    Each shard of a store is compared with the checksum recorded when it was prepared, a file with
+    the published files of the benchmarks. Exit code 1 if one differs or is unknown.
     """
     from dashfusion_cli.render.data import verified_bytes
     from dashfusion_training.store_facts import verify

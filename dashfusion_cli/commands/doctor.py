@@ -1,4 +1,4 @@
-"""`dashfusion doctor`: would `analyze` run here, and if not, what mends it."""
+"""`dashfusion doctor`: would `analyze` run here, and if not, how to fix it."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -24,14 +24,14 @@ def register(app: typer.Typer) -> None:
 def doctor(
     context: typer.Context,
     format: Annotated[
-        opt.TableOrJson, setting("--format", help="The form of the result.")
+        opt.TableOrJson, setting("--format", help="Output format.")
     ] = opt.TableOrJson.table,
     offline: opt.Offline = False,
     config: opt.Config = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Check that everything that analyze needs is here; a line each, with what mends it."""
+    """Check that analyze can run here, and show how to fix what is missing."""
     from dashfusion_cli.checks import State, all_checks
     from dashfusion_cli.render.json import json_bytes
     from dashfusion_cli.render.plain import columns

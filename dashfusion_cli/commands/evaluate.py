@@ -36,37 +36,47 @@ class Missing(StrEnum):
     subsets = "subsets"
 
 
-_Split = Annotated[str, setting("--split", help="train, valid or test.")]
+_Split = Annotated[
+    str, setting("--split", metavar="NAME", help="Split to evaluate: train, valid or test.")
+]
 _Modalities = Annotated[
     str | None,
     setting(
         "--modalities",
         metavar="LIST",
-        help="What the network may use, as text,audio; default: all that it was trained with.",
+        help="Modalities to use, separated by commas, such as text,audio (default: all that the "
+        "checkpoint was trained with).",
     ),
 ]
 _MissingOption = Annotated[
     Missing | None,
     setting(
         "--missing",
-        help="How it copes with loss: of random steps, or of whole modalities; a row a case.",
+        help="Evaluate with missing data: steps lost at random (random), or every subset of the "
+        "modalities (subsets).",
     ),
 ]
 _Predictions = Annotated[
     Path | None,
-    setting("--predictions", metavar="FILE.csv", help="Also write id, label, prediction."),
+    setting(
+        "--predictions",
+        metavar="FILE.csv",
+        help="Also write the id, label and prediction of each sample to FILE.csv.",
+    ),
 ]
 _Classes = Annotated[
     str | None,
     setting(
         "--classes",
         metavar="NAME=SCORE,…",
-        help="Scores of class labels; default: the checkpoint's own.",
+        help="Score of each class label (default: as in the training of the checkpoint).",
     ),
 ]
 _Form = Annotated[
     opt.ReportForm,
-    setting("--format", help="The form of the report; without it, that of the ending of --output."),
+    setting(
+        "--format", help="Output format (default: that of the ending of --output, else table)."
+    ),
 ]
 
 
@@ -101,7 +111,7 @@ def evaluate(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Compare a checkpoint's scores with the labels of a data set."""
+    """Evaluate a checkpoint on labelled data."""
     from dashfusion_models.device import pick_device
     from dashfusion_models.weights import locate_checkpoint
 
@@ -121,7 +131,8 @@ def evaluate(
             stores = _open_stores(context, board, asked)
             reports = list(_reports(asked, stores, board))
         for number, report in enumerate(reports):
-            out.write(_render(report, form, first=number == 0))
+            at_end = number == len(reports) - 1
+            out.write(_render(report, form, first=number == 0, last=at_end))
             if predictions is not None:
                 table.write(_predictions_csv(report, header=number == 0))
 
@@ -195,7 +206,9 @@ def _reports(
         )
 
 
-def _render(report: "Report | MissingReport", form: opt.ReportForm, *, first: bool) -> bytes:
+def _render(
+    report: "Report | MissingReport", form: opt.ReportForm, *, first: bool, last: bool
+) -> bytes:
     from dashfusion_cli.render import report as render
 
     match form:
@@ -204,7 +217,7 @@ def _render(report: "Report | MissingReport", form: opt.ReportForm, *, first: bo
         case opt.ReportForm.csv:
             return render.report_csv(report, header=first)
         case opt.ReportForm.table:
-            return render.report_table(report)
+            return render.report_table(report, legend=last)
 
 
 def _predictions_csv(report: "Report | MissingReport", *, header: bool) -> bytes:

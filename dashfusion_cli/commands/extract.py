@@ -17,12 +17,14 @@ _Manifest = Annotated[
     Path,
     typer.Argument(
         metavar="MANIFEST",
-        help="A CSV with the columns file, text, label, split and, if wished, start_s, end_s, id, "
-        "person, video_id, clip_id, modalities; or a benchmark's own label.csv.",
+        help="CSV with the columns file, text, label and split, and optionally start_s, end_s, id, "
+        "person, video_id, clip_id and modalities; or a benchmark's own label.csv.",
     ),
 ]
-_Output = Annotated[Path, setting("--output", "-o", metavar="STORE", help="The folder to fill.")]
-_TextOnly = Annotated[bool, setting("--text-only", help="Never open media.")]
+_Output = Annotated[
+    Path, setting("--output", "-o", metavar="STORE", help="Folder for the extracted features.")
+]
+_TextOnly = Annotated[bool, setting("--text-only", help="Use only the texts; open no media files.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +52,7 @@ def extract(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Extract words, voice and face of every clip; run again, it goes on where it stopped."""
+    """Extract features of labelled clips; run it again to continue after an interruption."""
     from dashfusion_cli.folder_run import interruptible
     from dashfusion_models.device import pick_device
     from dashfusion_models.folder import LocalEngine, Stop, TimeLimit, worker_count

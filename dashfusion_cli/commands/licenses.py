@@ -22,13 +22,13 @@ def register(app: typer.Typer) -> None:
 def licenses(
     context: typer.Context,
     format: Annotated[
-        opt.TableOrJson, setting("--format", help="The form of the result.")
+        opt.TableOrJson, setting("--format", help="Output format.")
     ] = opt.TableOrJson.table,
     config: opt.Config = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """List every dependency and all weights with their licences, as each states it itself."""
+    """List the licences of all dependencies and weights."""
     from dashfusion_cli.parts import all_parts
     from dashfusion_cli.render.json import json_bytes
     from dashfusion_cli.render.plain import columns

@@ -55,23 +55,37 @@ class Form(StrEnum):
     latex = "latex"
 
 
-_Tables = Annotated[list[Table], typer.Argument(help="Which; several run one after the other.")]
+_Tables = Annotated[
+    list[Table],
+    typer.Argument(metavar="TABLE", help="Tables to reproduce: table1 to table5, or fig4."),
+]
 _Output = Annotated[
     Path,
-    setting("--output", "-o", metavar="DIR", help="Where the tables and the trainings are kept."),
+    setting("--output", "-o", metavar="DIR", help="Folder for the tables and the trainings."),
 ]
 _Seeds = Annotated[
-    int, setting("--seeds", metavar="N", min=1, help="Trainings a row: seeds 1111, 1112, …")
+    int,
+    setting(
+        "--seeds",
+        metavar="N",
+        min=1,
+        help="Number of trainings per row, with the seeds 1111, 1112, …",
+    ),
 ]
 _Presets = Annotated[
-    Presets, setting("--presets", help="As the paper says, or as the authors' code does.")
+    Presets, setting("--presets", help="Settings of the paper, or of the authors' code.")
 ]
 _Set = Annotated[
     list[str] | None,
-    setting("--set", metavar="KEY=VALUE", help="Change a setting of every training; repeatable."),
+    setting(
+        "--set", metavar="KEY=VALUE", help="Override a setting of every training; may be repeated."
+    ),
 ]
 _TextEncoder = Annotated[
-    str | None, setting("--text-encoder", metavar="NAME|PATH", help="Instead of BERT-base.")
+    str | None,
+    setting(
+        "--text-encoder", metavar="NAME|PATH", help="Text encoder to use instead of BERT-base."
+    ),
 ]
 _Jobs = Annotated[
     int | None,
@@ -79,10 +93,15 @@ _Jobs = Annotated[
         "--jobs",
         metavar="N",
         min=1,
-        help="Trainings at the same time; default: one a GPU, or one for every eight cores.",
+        help="Number of trainings at once (default: one per GPU, or one per eight cores).",
     ),
 ]
-_Form = Annotated[Form, setting("--format", help="The form of what is printed.")]
+_Form = Annotated[
+    Form,
+    setting(
+        "--format", metavar="FORMAT", help="Output format: table, json, csv, markdown or latex."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -111,11 +130,11 @@ def reproduce(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Train what tables of the paper need, and print its figures and ours side by side.
+    """Run the trainings behind tables of the paper, and print its figures next to ours.
 
-    Run again, it goes on where it was stopped and trains nothing twice. Each table is also written
-    to the output folder as CSV, JSON, Markdown and LaTeX, fig4 as a plot too. Exit code 1 if
-    anything is missing.
+    Run it again to continue after an interruption; nothing is trained twice. Each table is also
+    written to the output folder as CSV, JSON, Markdown and LaTeX, and fig4 as a plot. Exit code 1
+    if anything is missing.
     """
     session = session_of(context)
     complete = True

@@ -34,7 +34,8 @@ def schema(
         Schema,
         typer.Argument(
             metavar="NAME",
-            help="analysis (of analyze and batch), failure (of batch) or report (of eval).",
+            help="Schema to print: analysis (of analyze and batch), failure (of batch) or report "
+            "(of eval).",
         ),
     ],
     output: opt.OutputFile = None,
@@ -43,7 +44,7 @@ def schema(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Print the JSON Schema (2020-12) of a form of the tool's JSON."""
+    """Print the JSON Schema (2020-12) of an output."""
     with Output(output, force=force) as out:
         out.write(schema_bytes(name))
 

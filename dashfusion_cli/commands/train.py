@@ -34,11 +34,18 @@ class Ablation(StrEnum):
 
 
 _Output = Annotated[
-    Path, setting("--output", "-o", metavar="RUN", help="The folder of the training.")
+    Path,
+    setting(
+        "--output", "-o", metavar="RUN", help="Folder for the checkpoint, the log and the report."
+    ),
 ]
 _Preset = Annotated[
     str | None,
-    setting("--preset", metavar="NAME", help="Settings to start from; default: by the data set."),
+    setting(
+        "--preset",
+        metavar="NAME",
+        help="Preset of settings to start from (default: that of the data set).",
+    ),
 ]
 _Finetune = Annotated[
     str | None,
@@ -54,12 +61,12 @@ _Set = Annotated[
     setting(
         "--set",
         metavar="KEY=VALUE",
-        help="Change one setting of the preset, as epochs=20; may be repeated.",
+        help="Override a setting of the preset, such as epochs=20; may be repeated.",
     ),
 ]
 _Seed = Annotated[
     int | None,
-    setting("--seed", metavar="N", help="Of all that is random; the same seed, the same network."),
+    setting("--seed", metavar="N", help="Random seed (default: that of the preset)."),
 ]
 _Seeds = Annotated[
     int | None,
@@ -67,43 +74,61 @@ _Seeds = Annotated[
 ]
 _Modalities = Annotated[
     str | None,
-    setting("--modalities", metavar="LIST", help="What the network may use, as text,audio."),
+    setting(
+        "--modalities",
+        metavar="LIST",
+        help="Modalities to use, separated by commas, such as text,audio.",
+    ),
 ]
 _Ablate = Annotated[
     list[Ablation] | None,
-    setting("--ablate", help="Leave a part of the method out; may be repeated."),
+    setting(
+        "--ablate",
+        metavar="PART",
+        help="Leave out a part of the method: temporal-alignment, semantic-alignment, "
+        "dual-stream-alignment, scl or hbf; may be repeated.",
+    ),
 ]
 _Fusion = Annotated[
     str | None,
     setting(
         "--fusion",
         metavar="NAME",
-        help="How the three streams are fused: hbf (the paper's), bf, ca, concat, concat-sa.",
+        help="Fusion of the three streams: hbf (the paper's), bf, ca, concat or concat-sa.",
     ),
 ]
 _Bottleneck = Annotated[
-    int | None, setting("--bottleneck", metavar="N", help="Tokens of the first fusion layer.")
+    int | None,
+    setting(
+        "--bottleneck", metavar="N", help="Number of bottleneck tokens in the first fusion layer."
+    ),
 ]
 _Precision = Annotated[
-    str | None, setting("--precision", metavar="NAME", help="Of the numbers: fp32, bf16 or fp16.")
+    str | None,
+    setting("--precision", metavar="NAME", help="Numerical precision: fp32, bf16 or fp16."),
 ]
 _TextEncoder = Annotated[
     str | None,
-    setting("--text-encoder", metavar="NAME|PATH", help="What reads the words: a BERT-like model."),
+    setting(
+        "--text-encoder",
+        metavar="NAME|PATH",
+        help="Text encoder: the name or folder of a BERT-like model.",
+    ),
 ]
 _Range = Annotated[
     tuple[float, float] | None,
     setting(
-        "--label-range", metavar="MIN MAX", help="Lowest and highest label; scores keep to it."
+        "--label-range", metavar="MIN MAX", help="Lowest and highest label; limits the scores too."
     ),
 ]
 _Classes = Annotated[
-    str | None, setting("--classes", metavar="NAME=SCORE,…", help="Scores of class labels.")
+    str | None, setting("--classes", metavar="NAME=SCORE,…", help="Score of each class label.")
 ]
 _LogTo = Annotated[
-    list[LogTo] | None, setting("--log-to", help="Also show the curves there; may be repeated.")
+    list[LogTo] | None,
+    setting("--log-to", metavar="TOOL", help="Also log to tensorboard or wandb; may be repeated."),
 ]
-_Resume = Annotated[bool, setting("--resume", help="Go on where RUN was stopped.")]
+_Resume = Annotated[bool, setting("--resume", help="Continue the interrupted training in RUN.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -145,9 +170,10 @@ def train(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Train a network on benchmarks, stores and manifests.
+    """Train a network on benchmarks, stores or labelled clips.
 
-    The best checkpoint is RUN/best.safetensors. Several processes: torchrun -m dashfusion_cli train
+    The best checkpoint is saved as RUN/best.safetensors. To use several processes, run
+    torchrun -m dashfusion_cli train.
     """
     from dashfusion_cli.live import training_view
     from dashfusion_models.device import pick_device

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of `weights list`.")]
-_Form = Annotated[opt.TableOrJson, setting("--format", help="The form of the result.")]
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="Name of the weights, as shown by `dashfusion weights list`."
+    ),
+]
+_Form = Annotated[opt.TableOrJson, setting("--format", help="Output format.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +30,7 @@ def register(app: typer.Typer) -> None:
     weights = typer.Typer(
         no_args_is_help=True,
         rich_markup_mode="markdown",
-        help="List, fetch, check and find pretrained weights.",
+        help="List, download, verify and locate pretrained weights.",
         epilog=opt.example("dashfusion weights list"),
     )
     for name, command, line in (
@@ -45,7 +50,7 @@ def list_weights(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """List the known weights: purpose, licence, size, and where they are."""
+    """List the pretrained weights with their size, licence, location and purpose."""
     from dashfusion_models.weights import status
 
     found = status()
@@ -66,7 +71,7 @@ def pull(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Make weights present on this machine, by download if need be, and print where."""
+    """Download weights unless they are present, and print their path."""
     from dashfusion_models.weights import locate
 
     with show_progress(session_of(context)) as board:
@@ -77,13 +82,14 @@ def pull(
 def verify(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="All that are here, if none.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Weights to verify (default: all that are present)."),
     ] = None,
     config: opt.Config = None,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Read weights from end to end and compare them with their SHA-256."""
+    """Verify the SHA-256 of weights."""
     from dashfusion_models.records import Progress
     from dashfusion_models.weights import status, verify
 
@@ -103,7 +109,7 @@ def path(
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
-    """Print where weights are; nothing is downloaded."""
+    """Print the path of weights, without downloading anything."""
     from dashfusion_models.weights import locate
 
     _print(f"{locate(name, offline=True)}")

@@ -1,12 +1,14 @@
 """What the tables share: the look of the place that shows them, and plain columns."""
 
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from rich.box import ASCII2, SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +16,8 @@ from rich.text import Text
 __all__ = ["Cell", "ColorSystem", "Look", "columns", "drawn", "new_table", "safe"]
 
 ColorSystem = Literal["auto", "standard", "256", "truecolor", "windows"]
+_GAP = 2  # columns of a terminal between two of a table
+_LEAST, _ROOMY = 12, 18  # columns of a terminal that the last of a table needs; and better has
 Cell = str | tuple[str, str]  # what it says, and its style
 
 
@@ -63,13 +67,63 @@ def new_table(look: Look) -> Table:
 
 
 def columns(names: Sequence[str], rows: Iterable[Sequence[Cell]], look: Look) -> str:
-    """Return rows under the names of their columns; the last column wraps."""
+    """Return rows under the names of their columns, with nothing cut off.
+
+    Where room is short columns wrap, the widest ones first, and paths break after slashes.
+    """
+    cells = [[_cell(cell, look) for cell in row] for row in rows]
+    texts = [[name, *(row[k].plain for row in cells)] for k, name in enumerate(names)]
+    frame = len(names) + 1 if look.ascii_only else 2
+    *widths, room = _widths(texts, look.width - frame)
     table = new_table(look)
-    for number, name in enumerate(names, start=1):
-        table.add_column(name, no_wrap=number < len(names), overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(cell, look) for cell in row))
+    for name, width in zip(names, [*widths, None], strict=True):
+        table.add_column(name, width=width if room >= _LEAST else None, overflow="fold")
+    for *row, last in cells:
+        folded = _folded(last.plain, room) if room >= _LEAST else last.plain
+        table.add_row(*row, Text(folded, style=last.style))
     return drawn(look, table)
+
+
+def _widths(texts: Sequence[Sequence[str]], place: int) -> list[int]:
+    """How wide columns get: no word of any but the last is broken; the last gets what is left."""
+    wanted = [
+        max(cell_len(line) for text in column for line in text.split("\n")) for column in texts
+    ]
+    least = [max(cell_len(word) for text in column for word in text.split(" ")) for column in texts]
+    widths = wanted[:-1]
+
+    def room() -> int:
+        return place - sum(width + _GAP for width in widths)
+
+    while room() < min(wanted[-1], _ROOMY):
+        shrinkable = [k for k, width in enumerate(widths) if width > least[k]]
+        if not shrinkable:
+            break
+        widths[max(shrinkable, key=lambda k: widths[k])] -= 1
+    return [*widths, room()]
+
+
+def _folded(text: str, room: int) -> str:
+    """Break lines at spaces, and paths that are longer than a line after slashes."""
+    lines = []
+    for line in text.split("\n"):
+        words = line.split(" ")
+        pieces = [
+            (piece, " " if number == 0 else "")
+            for word in words
+            for number, piece in enumerate(
+                re.findall("/*[^/]+/*|/+", word) if cell_len(word) > room else [word]
+            )
+        ]
+        built = pieces[0][0]
+        for piece, between in pieces[1:]:
+            if cell_len(built + between + piece) <= room:
+                built += between + piece
+            else:
+                lines.append(built)
+                built = piece
+        lines.append(built)
+    return "\n".join(lines)
 
 
 def _cell(cell: Cell, look: Look) -> Text:

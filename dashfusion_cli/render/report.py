@@ -12,6 +12,22 @@ from dashfusion_training.missing import MissingReport, MissingRow
 __all__ = ["predictions_csv", "report_csv", "report_json", "report_table"]
 
 _MEAN = "mean"
+_WIDEST = 80  # columns
+_MEANINGS = {
+    "mae": "mean absolute error",
+    "corr": "Pearson correlation",
+    "acc7": "accuracy over 7 classes",
+    "acc5": "accuracy over 5 classes",
+    "acc3": "accuracy over 3 classes",
+    "acc2": "accuracy, positive against not positive",
+    "f1": "weighted F1, positive against not positive",
+    "acc2_nn": "accuracy, negative against non-negative",
+    "f1_nn": "weighted F1, negative against non-negative",
+    "acc2_np": "accuracy, negative against positive (0 left out)",
+    "f1_np": "weighted F1, negative against positive (0 left out)",
+    "auc": "area under the ROC curve, negative against positive",
+    "balanced_accuracy": "mean recall of negative and positive",
+}
 
 
 def report_json(report: Report | MissingReport) -> bytes:
@@ -51,38 +67,64 @@ def predictions_csv(report: Report, *, header: bool) -> bytes:
     return _csv(rows if header else rows[1:])
 
 
-def report_table(report: Report | MissingReport) -> bytes:
-    """Aligned lines for a person to read."""
-    head = f"{report.dataset}, {report.split}: {report.n} samples, {report.checkpoint}, "
+def report_table(report: Report | MissingReport, *, legend: bool) -> bytes:
+    """Aligned lines for a person to read, of at most 80 columns; with what the metrics mean."""
+    head = f"{report.dataset}, {report.split}: {report.n} samples, {report.checkpoint}"
     if isinstance(report, MissingReport):
-        lines = _missing_lines(report, head)
+        lines = [head, *_missing_lines(report)]
     else:
-        lines = [head + f"from {', '.join(report.modalities)}"]
-        for name, value in report.metrics.items():
-            interval = report.intervals.get(name)
-            between = f"   95 % [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
-            lines.append(f"  {name:<18} {_number(value):>8}{between}")
+        lines = [f"{head}, from {', '.join(report.modalities)}", *_metric_lines(report)]
+    if legend:
+        left = max(map(len, report.metrics))
+        lines += ["", *(f"  {name:<{left}}  {_MEANINGS[name]}" for name in report.metrics)]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _missing_lines(report: MissingReport, head: str) -> list[str]:
-    """A line a row, metrics as columns, the mean last."""
+def _metric_lines(report: Report) -> list[str]:
+    """A line a metric: its name, its value, its interval."""
+    left = max(map(len, report.metrics))
+    lines = [f"  {'metric':<{left}}  {'value':>7}  {'95 % interval' if report.intervals else ''}"]
+    for name, value in report.metrics.items():
+        low_high = report.intervals.get(name)
+        interval = f"{low_high[0]:.3f} to {low_high[1]:.3f}" if low_high else ""
+        lines.append(f"  {name:<{left}}  {_number(value):>7}  {interval}")
+    return [line.rstrip() for line in lines]
+
+
+def _missing_lines(report: MissingReport) -> list[str]:
+    """A line a row, metrics as columns, the mean last; what is too wide goes below."""
     if report.protocol == "random":
         seeds = ", ".join(map(str, report.mask_seeds))
-        lines = [head + f"steps lost at random (mean of mask seeds {seeds})"]
+        lines = [f"steps lost at random, mean of mask seeds {seeds}"]
     else:
-        lines = [head + "from some modalities only"]
-    names = [*map(_name, report.rows), _MEAN]
-    widths = {metric: max(8, len(metric)) for metric in report.metrics}
-    left = max(map(len, names))
-    heads = "".join(f"  {metric:>{width}}" for metric, width in widths.items())
-    lines.append(f"  {'rate' if report.protocol == 'random' else '':<{left}}{heads}")
-    for name, metrics in zip(
-        names, [*(r.metrics for r in report.rows), report.metrics], strict=True
-    ):
-        cells = "".join(f"  {_number(metrics[m]):>{width}}" for m, width in widths.items())
-        lines.append(f"  {name:<{left}}{cells}")
+        lines = ["from some modalities only"]
+    rows = {_name(row): row.metrics for row in report.rows} | {_MEAN: report.metrics}
+    left = max(map(len, rows))
+    what = "rate" if report.protocol == "random" else ""
+    for number, names in enumerate(_side_by_side(list(report.metrics), _WIDEST - 2 - left)):
+        lines += [""] * (number > 0)
+        heads = "".join(f" {name:>{_width(name)}}" for name in names)
+        lines.append(f"  {what:<{left}}{heads}")
+        for row, metrics in rows.items():
+            cells = "".join(f" {_number(metrics[name]):>{_width(name)}}" for name in names)
+            lines.append(f"  {row:<{left}}{cells}")
     return lines
+
+
+def _side_by_side(names: Sequence[str], room: int) -> list[list[str]]:
+    """Deal names of columns to tables that are no wider than there is room."""
+    tables: list[list[str]] = []
+    for name in names:
+        used = sum(1 + _width(other) for other in tables[-1]) if tables else room
+        if tables and used + 1 + _width(name) <= room:
+            tables[-1].append(name)
+        else:
+            tables.append([name])
+    return tables
+
+
+def _width(name: str) -> int:
+    return max(len("-0.1234" if name == "corr" else "0.1234"), len(name))
 
 
 def _name(row: MissingRow) -> str:

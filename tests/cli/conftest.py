@@ -70,6 +70,7 @@ class FakeRoad:
     loaded: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     answer: Callable[[Path], Analysis] = lambda path: analysis(str(path))
+    stages: tuple[str, ...] = ("decode",)
 
 
 @pytest.fixture
@@ -92,7 +93,8 @@ def road(monkeypatch: pytest.MonkeyPatch) -> FakeRoad:
         def __exit__(self, *_: object) -> None: ...
 
         def analyze(self, path: Path, options: object, *, report: Any) -> Analysis:
-            report(Progress("decode", 1.0, 2.0))
+            for stage in fake.stages:
+                report(Progress(stage, 1.0, 2.0))
             print("a library prints this")
             if path.read_bytes() == b"broken":
                 raise MediaError(f"{path}: cannot be read; convert it with ffmpeg")

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import pearsonr
+from scipy.stats import binom, pearsonr
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -18,6 +18,7 @@ from dashfusion_training.metrics import (
     area_under_curve,
     balanced_accuracy,
     bootstrap_interval,
+    bootstrap_intervals,
     class_metrics,
     correlation,
     error_metrics,
@@ -135,6 +136,35 @@ def test_bootstrap_interval_covers_and_widens_with_fewer_groups() -> None:
     )
     assert again is not None
     assert again[1] - again[0] > 2 * (alone[1] - alone[0])
+
+
+def test_the_intervals_of_all_metrics_are_those_of_each_alone() -> None:
+    label, guess = planted(4, 3.0)
+    who = [str(i // 4) for i in range(400)]
+    found = bootstrap_intervals(mosi_metrics, label, guess, who, draws=200)
+    assert list(found) == list(mosi_metrics(label, guess))
+    for name, ends in found.items():
+        alone = bootstrap_interval(
+            lambda truth, score, name=name: mosi_metrics(truth, score)[name],
+            label, guess, who, draws=200,
+        )  # fmt: skip
+        assert ends == alone, name
+
+
+def test_the_interval_of_a_share_is_that_of_a_binomial() -> None:
+    label = np.tile([1.0, -1.0], 200)
+    guess = np.where(np.arange(400) % 10 < 8, label, -label)  # right four times of five
+    low, high = bootstrap_intervals(mosi_metrics, label, guess, [str(i) for i in range(400)])[
+        "acc2_np"
+    ]
+    exact = binom(400, 0.8).ppf([0.025, 0.975]) / 400
+    assert (low, high) == pytest.approx(exact, abs=0.01)
+
+
+def test_a_metric_that_is_not_defined_has_no_interval() -> None:
+    label, constant = np.array([-1.0, 1.0, 2.0, 0.5]), np.ones(4)
+    found = bootstrap_intervals(mosi_metrics, label, constant, list("abcd"))
+    assert set(found) == set(mosi_metrics(label, constant)) - {"corr"}
 
 
 def test_paired_bootstrap_knows_that_both_saw_the_same_samples() -> None:

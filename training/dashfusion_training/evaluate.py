@@ -25,9 +25,9 @@ from dashfusion_models.store import Store
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset, Sample, load_dataset
 from dashfusion_training.metrics import (
-    bootstrap_interval,
+    Scores,
+    bootstrap_intervals,
     class_metrics,
-    correlation,
     error_metrics,
     mosi_metrics,
     sims_metrics,
@@ -65,8 +65,10 @@ class Prediction:
 class Report:
     """The metrics of one split of one dataset (schema dashfusion/report/1).
 
-    `intervals` are 95 % bootstrap intervals of some metrics, over persons or videos where the data
-    names them, else over samples. `classes` is the map of class names to scores, where it was used.
+    `intervals` are 95 % bootstrap intervals of the metrics, over persons or videos where the data
+    names them, else over samples; without those of metrics that are not defined in most draws, and
+    empty where all samples are of one. `classes` is the map of class names to scores, where it was
+    used.
     """
 
     dataset: str
@@ -129,7 +131,7 @@ def evaluate_stores(
             n=len(task.samples),
             metrics=report_of(task.samples, predicted, label_range=loaded.label_range),
             modalities=kept,
-            intervals=_intervals(task.samples, predicted),
+            intervals=_intervals(task.samples, predicted, label_range=loaded.label_range),
             classes=task.classes,
             predictions=tuple(
                 Prediction(s.row.id, s.label, float(p))
@@ -223,16 +225,17 @@ def _require_features(
 
 
 def _intervals(
-    samples: Sequence[Sample], predicted: Float[np.ndarray, " n"]
+    samples: Sequence[Sample],
+    predicted: Float[np.ndarray, " n"],
+    *,
+    label_range: tuple[float, float],
 ) -> dict[str, tuple[float, float]]:
-    """Bootstrap the correlation, and for classes the area under the curve, over who is sampled."""
-    label = np.array([sample.label for sample in samples])
+    """Bootstrap every metric over who is sampled; none where all samples are of one."""
     who = who_of(samples)
-    metrics: dict[str, Callable[..., float | None]] = {"corr": correlation}
-    if any(isinstance(sample.row.label, str) for sample in samples):
-        metrics["auc"] = lambda truth, guess: class_metrics(truth, guess)["auc"]
-    found = {name: bootstrap_interval(f, label, predicted, who) for name, f in metrics.items()}
-    return {name: ends for name, ends in found.items() if ends is not None}
+    if len(set(who)) == 1:
+        return {}
+    label = np.array([sample.label for sample in samples])
+    return bootstrap_intervals(_metrics_for(samples, label_range), label, predicted, who)
 
 
 def who_of(samples: Sequence[Sample]) -> list[str]:
@@ -265,8 +268,13 @@ def report_of(
     For class names also those of positive against negative.
     """
     label = np.array([sample.label for sample in samples])
-    metrics = METRICS.get(label_range, error_metrics)
-    report = metrics(label, predicted)
-    if any(isinstance(sample.row.label, str) for sample in samples):
-        report |= class_metrics(label, predicted)
-    return report
+    return _metrics_for(samples, label_range)(label, predicted)
+
+
+def _metrics_for(
+    samples: Sequence[Sample], label_range: tuple[float, float]
+) -> Callable[[Scores, Scores], dict[str, float | None]]:
+    of_numbers = METRICS.get(label_range, error_metrics)
+    if not any(isinstance(sample.row.label, str) for sample in samples):
+        return of_numbers
+    return lambda label, predicted: of_numbers(label, predicted) | class_metrics(label, predicted)

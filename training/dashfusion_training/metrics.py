@@ -5,7 +5,7 @@ A metric that is not defined, such as the correlation of constant predictions, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,6 +15,7 @@ __all__ = [
     "area_under_curve",
     "balanced_accuracy",
     "bootstrap_interval",
+    "bootstrap_intervals",
     "class_metrics",
     "correlation",
     "error_metrics",
@@ -105,6 +106,26 @@ def bootstrap_interval(
     return _drawn_anew(lambda drawn: metric(label[drawn], predicted[drawn]), who, draws)
 
 
+def bootstrap_intervals(
+    metrics: Callable[[Scores, Scores], Metrics],
+    label: Scores,
+    predicted: Scores,
+    who: Sequence[str],
+    *,
+    draws: int = 1000,
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each of several metrics, all over the same drawn groups.
+
+    Without those that are not defined in most of the draws. See `bootstrap_interval`.
+    """
+    values: dict[str, list[float]] = {}
+    for drawn in _draws(who, draws):
+        for name, value in metrics(label[drawn], predicted[drawn]).items():
+            values.setdefault(name, []).extend([] if value is None else [value])
+    found = {name: _middle(of_metric, draws) for name, of_metric in values.items()}
+    return {name: ends for name, ends in found.items() if ends is not None}
+
+
 def paired_bootstrap(
     metric: Callable[[Scores, Scores], float | None],
     label: Scores,
@@ -131,14 +152,25 @@ def _drawn_anew(
     value_of: Callable[[Int[np.ndarray, " n"]], float | None], who: Sequence[str], draws: int
 ) -> tuple[float, float] | None:
     """The 2.5th and 97.5th percentile of a value of samples, whose groups are drawn anew."""
+    values = [value for drawn in _draws(who, draws) if (value := value_of(drawn)) is not None]
+    return _middle(values, draws)
+
+
+def _draws(who: Sequence[str], draws: int) -> Iterator[Int[np.ndarray, " n"]]:
+    """Yield which samples each draw holds; the same ones in every call."""
     names, group = np.unique(np.asarray(who), return_inverse=True)
-    members = [np.flatnonzero(group == g) for g in range(len(names))]
+    by_group, sizes = np.argsort(group, kind="stable"), np.bincount(group)
+    begins = np.cumsum(sizes) - sizes
     generator = np.random.default_rng(0)
-    values = []
     for _ in range(draws):
-        drawn = np.concatenate([members[g] for g in generator.integers(0, len(names), len(names))])
-        value = value_of(drawn)
-        values += [] if value is None else [value]
+        chosen = generator.integers(0, len(names), len(names))
+        taken = sizes[chosen]
+        within = np.arange(taken.sum()) - np.repeat(np.cumsum(taken) - taken, taken)
+        yield by_group[np.repeat(begins[chosen], taken) + within]
+
+
+def _middle(values: Sequence[float], draws: int) -> tuple[float, float] | None:
+    """The middle 95 % of the values of so many draws; None if most of them had none."""
     if len(values) < draws / 2:
         return None
     low, high = np.percentile(values, [2.5, 97.5])
