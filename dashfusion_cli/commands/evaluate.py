@@ -12,7 +12,7 @@ from dashfusion_cli import options as opt
 from dashfusion_cli.messages import say_warning
 from dashfusion_cli.output import Output
 from dashfusion_cli.progress import show_progress
-from dashfusion_cli.session import session_of
+from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
 from dashfusion_cli.values import parse_classes, parse_modalities
 
@@ -53,7 +53,12 @@ _MissingOption = Annotated[
 ]
 _Predictions = Annotated[
     Path | None,
-    setting("--predictions", metavar="FILE.csv", help="Also write id, label, prediction."),
+    setting(
+        "--predictions",
+        metavar="FILE.csv",
+        help="Also write id, label and prediction of each sample, with its file, video_id, clip_id "
+        "and text.",
+    ),
 ]
 _Classes = Annotated[
     str | None,
@@ -73,6 +78,7 @@ def register(app: typer.Typer) -> None:
         "dashfusion eval --checkpoint runs/mosi/best.safetensors --dataset mosi --format json",
         "dashfusion eval --dataset clips.csv --missing random",
         "dashfusion eval --dataset clips.csv --predictions predictions.csv",
+        "dashfusion eval --dataset clips.csv --missing subsets --predictions predictions.csv",
     )
     app.command("eval", no_args_is_help=True, epilog=epilog)(evaluate)
 
@@ -98,10 +104,11 @@ def evaluate(
     verbose: opt.Verbose = False,
 ) -> None:
     """Compare a checkpoint's scores with the labels of a data set."""
+    from dashfusion_cli.render.report import predictions_csv
     from dashfusion_models.device import pick_device
     from dashfusion_models.weights import locate_checkpoint
 
-    _refuse_together(missing, modalities=modalities, predictions=predictions)
+    _refuse_together(missing, modalities=modalities)
     session = session_of(context)
     asked = _Asked(
         checkpoint=locate_checkpoint(checkpoint, offline=offline),
@@ -118,7 +125,8 @@ def evaluate(
         for number, report in enumerate(reports):
             out.write(_render(report, format, first=number == 0))
             if predictions is not None:
-                table.write(_predictions_csv(report, header=number == 0))
+                table.write(predictions_csv(report, header=number == 0))
+            _warn_of_learned(report, session)
 
 
 @dataclass(frozen=True)
@@ -200,9 +208,11 @@ def _render(report: "Report | MissingReport", form: opt.ReportForm, *, first: bo
             return render.report_table(report)
 
 
-def _predictions_csv(report: "Report | MissingReport", *, header: bool) -> bytes:
-    from dashfusion_cli.render.report import predictions_csv
-    from dashfusion_training.evaluate import Report
-
-    # --missing scores a sample many times, and is refused together with --predictions
-    return predictions_csv(report, header=header) if isinstance(report, Report) else b""
+def _warn_of_learned(report: "Report | MissingReport", session: Session) -> None:
+    """Say so where the checkpoint learned from what it is compared with."""
+    if report.trained_on:
+        say_warning(
+            f"{report.dataset}: {report.trained_on} of {report.n} samples were in the training "
+            "data of this checkpoint; it has seen their labels",
+            session,
+        )
