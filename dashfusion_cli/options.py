@@ -11,6 +11,8 @@ from dashfusion_cli.session import session_of
 from dashfusion_cli.settings import load_settings, setting
 
 __all__ = [
+    "DATASETS",
+    "DATASETS_HELP",
     "Asr",
     "AsrModel",
     "Checkpoint",
@@ -142,15 +144,12 @@ Checkpoint = Annotated[
 
 # -- for every command that reads labelled data --
 
-Datasets = Annotated[
-    list[Path],
-    setting(
-        "--dataset",
-        metavar="NAME|STORE|MANIFEST",
-        help="mosi, mosei or sims (stores under --data-root), a store's folder, or a CSV of "
-        "labelled clips; may be repeated.",
-    ),
-]
+DATASETS = "NAME|STORE|MANIFEST"
+DATASETS_HELP = (
+    "mosi, mosei or sims (stores under --data-root), a store's folder, or a CSV of "
+    "labelled clips; may be repeated."
+)
+Datasets = Annotated[list[Path], setting("--dataset", metavar=DATASETS, help=DATASETS_HELP)]
 DataRoot = Annotated[
     Path, setting("--data-root", metavar="DIR", help="Where the stores mosi, mosei, sims lie.")
 ]
