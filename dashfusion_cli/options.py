@@ -15,6 +15,7 @@ __all__ = [
     "DATASETS_HELP",
     "Asr",
     "AsrModel",
+    "CacheLimit",
     "Checkpoint",
     "Config",
     "DataRoot",
@@ -152,6 +153,15 @@ DATASETS_HELP = (
 Datasets = Annotated[list[Path], setting("--dataset", metavar=DATASETS, help=DATASETS_HELP)]
 DataRoot = Annotated[
     Path, setting("--data-root", metavar="DIR", help="Where the stores mosi, mosei, sims lie.")
+]
+CacheLimit = Annotated[
+    float,
+    setting(
+        "--cache-limit",
+        metavar="GB",
+        min=0,
+        help="Features kept in the cache; beyond it, those used longest ago go.",
+    ),
 ]
 MediaRoot = Annotated[
     Path | None,

@@ -93,6 +93,7 @@ def evaluate(
     classes: _Classes = None,
     media_root: opt.MediaRoot = None,
     data_root: opt.DataRoot = Path("data"),
+    cache_limit: opt.CacheLimit = 5.0,
     predictions: _Predictions = None,
     format: _Form = opt.ReportForm.table,
     output: opt.OutputFile = None,
@@ -163,6 +164,7 @@ def _open_stores(
             engines=engines,
             report=board,
             warn=lambda text: say_warning(text, session_of(context)),
+            cache_bytes=asked["cache_limit"] * 1e9,
         )
     finally:
         engines.close()

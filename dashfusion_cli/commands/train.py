@@ -127,6 +127,7 @@ def train(
     preset: _Preset = None,
     data_root: opt.DataRoot = Path("data"),
     media_root: opt.MediaRoot = None,
+    cache_limit: opt.CacheLimit = 5.0,
     set: _Set = None,
     seed: _Seed = None,
     seeds: _Seeds = None,
@@ -243,6 +244,7 @@ def _stores(
                 report=interruption.checked(board),
                 warn=lambda text: say_warning(text, session),
                 extract=extract,
+                cache_bytes=asked["cache_limit"] * 1e9,
             )
 
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from dashfusion_models.engines import Engines
@@ -15,8 +17,8 @@ from dashfusion_models.features.vision import VISION_SPEC
 from dashfusion_models.near import meant, meant_file
 from dashfusion_models.records import FeatureSpec, Modality, Progress
 from dashfusion_models.store import Store
-from dashfusion_models.weights import cache_folder
 from dashfusion_training.benchmarks import BENCHMARKS
+from dashfusion_training.store_cache import keep_within, opened_in_cache, stores_folder
 
 __all__ = ["extract_to", "feature_specs", "only_open", "open_sources"]
 
@@ -34,12 +36,14 @@ def open_sources(
     warn: Warn,
     data_root: Path = Path("data"),
     extract: Extract | None = None,
+    cache_bytes: float = math.inf,
 ) -> dict[str, Store]:
     """Open each data set under its own name, the file's or folder's.
 
     The name of a benchmark stands for the store of that name under `data_root`. A manifest is
     extracted first, into the cache, where the same manifest finds it again; `extract` may be
-    `only_open`, where another process has done so.
+    `only_open`, where another process has done so. Once all are open, the cache is brought down to
+    `cache_bytes`: the stores used longest ago are removed, none that is in use.
 
     Raises:
         DataError: a data set is none of these, or two have one name.
@@ -54,12 +58,20 @@ def open_sources(
         elif (dataset / "store.json").is_file():
             stores[name] = Store(dataset)
         elif dataset.is_file():
-            folder = cache_folder() / "stores" / f"{name}-{_key(dataset, media_root)}"
-            stores[name] = (extract or extract_to)(
-                dataset, folder, media_root=media_root, engines=engines, report=report, warn=warn
+            folder = stores_folder() / f"{name}-{_key(dataset, media_root)}"
+            make = partial(
+                extract or extract_to,
+                dataset,
+                folder,
+                media_root=media_root,
+                engines=engines,
+                report=report,
+                warn=warn,
             )
+            stores[name] = opened_in_cache(folder, make)
         else:
             raise DataError(f"{dataset}: {_why_not(dataset)}")
+    keep_within(cache_bytes)
     return stores
 
 
