@@ -17,6 +17,7 @@ from dashfusion_cli import __version__
 from dashfusion_cli.commands import (
     analyze,
     batch,
+    cache,
     data,
     doctor,
     evaluate,
@@ -52,7 +53,8 @@ app = typer.Typer(
 # One line a command: a module of `commands` that says `register(app)`. They import typer and rich
 # at the top and anything heavier inside their functions.
 _COMMANDS = (
-    analyze, batch, extract, data, train, evaluate, reproduce, weights, doctor, licenses, schema,
+    analyze, batch, extract, data, train, evaluate, reproduce, weights, cache, doctor, licenses,
+    schema,
 )  # fmt: skip
 for command in _COMMANDS:
     command.register(app)

@@ -4,9 +4,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from dashfusion_cli.course import duration
 from dashfusion_cli.messages import say_note, say_warning
@@ -142,29 +144,41 @@ class _FolderCourse:
 
 
 @contextlib.contextmanager
-def interruptible(stop: Stop, session: Session) -> Iterator[None]:
-    """Let the first Ctrl-C stop after what is under way; the second is an interruption."""
+def interruptible(
+    stop: Stop,
+    session: Session,
+    *,
+    first: str = "the files under way",
+    signals: Sequence[signal.Signals] = (signal.SIGINT,),
+) -> Iterator[None]:
+    """Let the first of `signals` stop after what is under way; the second does what it always did.
 
-    def interrupt(*_: object) -> None:
+    `first` says in words what is finished before the stop.
+    """
+    former: dict[int, Any] = {}
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
         if stop.asked:
+            if callable(former[number]):
+                former[number](number, frame)
             raise KeyboardInterrupt
-        stop.ask()
+        stop.ask(number)
         if not session.quiet:
             with contextlib.suppress(OSError):  # not print: it may be what was interrupted
-                os.write(2, b"\nstopping after the files under way; Ctrl-C again stops at once\n")
+                os.write(2, f"\nstopping after {first}; Ctrl-C again stops at once\n".encode())
 
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background
-        yield
-        return
     try:
-        before = signal.signal(signal.SIGINT, interrupt)
+        for one in signals:
+            if signal.getsignal(one) is not signal.SIG_IGN:  # as in a job in the background
+                former[one] = signal.signal(one, interrupt)
     except ValueError:  # not in the main thread
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _write_tables(batch: Batch, folder: Path) -> None:

@@ -7,7 +7,16 @@ _GROUPS = {
     "Workers": ("workers", "engine", "ray-address", "jobs"),
     "Speech": ("language", "translate", "transcript", "transcripts", "asr", "asr-model"),
     "Scoring": ("checkpoint", "segments", "without", "start", "end"),
-    "Data": ("dataset", "data-root", "media-root", "split", "classes", "label-range", "text-only"),
+    "Data": (
+        "dataset",
+        "data-root",
+        "media-root",
+        "split",
+        "classes",
+        "label-range",
+        "text-only",
+        "cache-limit",
+    ),
     "Network": ("text-encoder", "modalities", "ablate", "fusion", "bottleneck"),
     "Training": (
         "finetune",

@@ -11,8 +11,11 @@ from dashfusion_cli.session import session_of
 from dashfusion_cli.settings import load_settings, setting
 
 __all__ = [
+    "DATASETS",
+    "DATASETS_HELP",
     "Asr",
     "AsrModel",
+    "CacheLimit",
     "Checkpoint",
     "Config",
     "DataRoot",
@@ -157,19 +160,25 @@ Checkpoint = Annotated[
 
 # -- for every command that reads labelled data --
 
-Datasets = Annotated[
-    list[Path],
-    setting(
-        "--dataset",
-        metavar="NAME|STORE|MANIFEST",
-        help="Data set: mosi, mosei or sims (a store under --data-root), the folder of a store, or "
-        "a CSV of labelled clips; may be repeated.",
-    ),
-]
+DATASETS = "NAME|STORE|MANIFEST"
+DATASETS_HELP = (
+    "Data set: mosi, mosei or sims (a store under --data-root), the folder of a store, or a CSV of "
+    "labelled clips; may be repeated."
+)
+Datasets = Annotated[list[Path], setting("--dataset", metavar=DATASETS, help=DATASETS_HELP)]
 DataRoot = Annotated[
     Path,
     setting(
         "--data-root", metavar="DIR", help="Folder that contains the stores mosi, mosei and sims."
+    ),
+]
+CacheLimit = Annotated[
+    float,
+    setting(
+        "--cache-limit",
+        metavar="GB",
+        min=0,
+        help="Features kept in the cache; beyond it, those used longest ago go.",
     ),
 ]
 MediaRoot = Annotated[

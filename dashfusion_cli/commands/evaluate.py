@@ -13,7 +13,7 @@ from dashfusion_cli.forms import form_of
 from dashfusion_cli.messages import say_warning
 from dashfusion_cli.output import Output
 from dashfusion_cli.progress import show_progress
-from dashfusion_cli.session import session_of
+from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
 from dashfusion_cli.values import parse_classes, parse_modalities
 
@@ -61,7 +61,8 @@ _Predictions = Annotated[
     setting(
         "--predictions",
         metavar="FILE.csv",
-        help="Also write the id, label and prediction of each sample to FILE.csv.",
+        help="Also write the id, label and prediction of each sample to FILE.csv, with its file, "
+        "video_id, clip_id and text.",
     ),
 ]
 _Classes = Annotated[
@@ -87,6 +88,7 @@ def register(app: typer.Typer) -> None:
         "dashfusion eval --checkpoint runs/mosi/best.safetensors --dataset mosi --format json",
         "dashfusion eval --dataset clips.csv --missing random",
         "dashfusion eval --dataset clips.csv --predictions predictions.csv",
+        "dashfusion eval --dataset clips.csv --missing subsets --predictions predictions.csv",
     )
     app.command("eval", no_args_is_help=True, epilog=epilog)(evaluate)
 
@@ -101,6 +103,7 @@ def evaluate(
     classes: _Classes = None,
     media_root: opt.MediaRoot = None,
     data_root: opt.DataRoot = Path("data"),
+    cache_limit: opt.CacheLimit = 5.0,
     predictions: _Predictions = None,
     format: _Form = opt.ReportForm.table,
     output: opt.OutputFile = None,
@@ -112,10 +115,11 @@ def evaluate(
     verbose: opt.Verbose = False,
 ) -> None:
     """Evaluate a checkpoint on labelled data."""
+    from dashfusion_cli.render.report import predictions_csv
     from dashfusion_models.device import pick_device
     from dashfusion_models.weights import locate_checkpoint
 
-    _refuse_together(missing, modalities=modalities, predictions=predictions)
+    _refuse_together(missing, modalities=modalities)
     form = form_of(context, opt.ReportForm)
     session = session_of(context)
     asked = _Asked(
@@ -134,7 +138,8 @@ def evaluate(
             at_end = number == len(reports) - 1
             out.write(_render(report, form, first=number == 0, last=at_end))
             if predictions is not None:
-                table.write(_predictions_csv(report, header=number == 0))
+                table.write(predictions_csv(report, header=number == 0))
+            _warn_of_learned(report, session)
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,7 @@ def _open_stores(context: typer.Context, board: "Board", asked: _Asked) -> "dict
             engines=engines,
             report=board,
             warn=lambda text: say_warning(text, session_of(context)),
+            cache_bytes=params["cache_limit"] * 1e9,
         )
     finally:
         engines.close()
@@ -220,9 +226,11 @@ def _render(
             return render.report_table(report, legend=last)
 
 
-def _predictions_csv(report: "Report | MissingReport", *, header: bool) -> bytes:
-    from dashfusion_cli.render.report import predictions_csv
-    from dashfusion_training.evaluate import Report
-
-    # --missing scores a sample many times, and is refused together with --predictions
-    return predictions_csv(report, header=header) if isinstance(report, Report) else b""
+def _warn_of_learned(report: "Report | MissingReport", session: Session) -> None:
+    """Say so where the checkpoint learned from what it is compared with."""
+    if report.trained_on:
+        say_warning(
+            f"{report.dataset}: {report.trained_on} of {report.n} samples were in the training "
+            "data of this checkpoint; it has seen their labels",
+            session,
+        )

@@ -1,5 +1,8 @@
 """`dashfusion train`: from labelled clips and texts to a checkpoint."""
 
+import shlex
+import signal
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +21,8 @@ from dashfusion_training.writers import LogTo
 if TYPE_CHECKING:
     from dashfusion_models.store import Store
     from dashfusion_training.config import TrainConfig
-    from dashfusion_training.processes import Team
+    from dashfusion_training.interruption import Interruption
+    from dashfusion_training.request import Request
 
 __all__ = ["register"]
 
@@ -38,6 +42,9 @@ _Output = Annotated[
     setting(
         "--output", "-o", metavar="RUN", help="Folder for the checkpoint, the log and the report."
     ),
+]
+_Datasets = Annotated[
+    list[Path] | None, setting("--dataset", metavar=opt.DATASETS, help=opt.DATASETS_HELP)
 ]
 _Preset = Annotated[
     str | None,
@@ -128,7 +135,14 @@ _LogTo = Annotated[
     list[LogTo] | None,
     setting("--log-to", metavar="TOOL", help="Also log to tensorboard or wandb; may be repeated."),
 ]
-_Resume = Annotated[bool, setting("--resume", help="Continue the interrupted training in RUN.")]
+_Resume = Annotated[
+    bool,
+    setting(
+        "--resume",
+        help="Continue the interrupted training in RUN, with the data sets and settings of its "
+        "start.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -138,19 +152,20 @@ def register(app: typer.Typer) -> None:
         "dashfusion train --dataset mosi --seeds 5 --output runs/mosi",
         "dashfusion train --dataset clips.csv --output runs/clips --set epochs=20",
         "dashfusion train --dataset mosi --ablate scl --output runs/without-scl",
-        "dashfusion train --dataset mosi --output runs/mosi --resume",
+        "dashfusion train --resume --output runs/mosi",
     )
     app.command(no_args_is_help=True, epilog=epilog)(train)
 
 
 def train(
     context: typer.Context,
-    dataset: opt.Datasets,
     output: _Output,
+    dataset: _Datasets = None,
     finetune: _Finetune = None,
     preset: _Preset = None,
     data_root: opt.DataRoot = Path("data"),
     media_root: opt.MediaRoot = None,
+    cache_limit: opt.CacheLimit = 5.0,
     set: _Set = None,
     seed: _Seed = None,
     seeds: _Seeds = None,
@@ -174,51 +189,80 @@ def train(
 
     The best checkpoint is saved as RUN/best.safetensors. To use several processes, run
     torchrun -m dashfusion_cli train.
+
+    Ctrl-C saves the step under way; continue with --resume --output RUN.
     """
+    from dashfusion_models.folder import Stop
+    from dashfusion_training.interruption import Interrupted, Interruption
+    from dashfusion_training.processes import joined
+
+    if seed is not None and seeds is not None:
+        raise typer.BadParameter("give --seed or --seeds, not both", param_hint="--seeds")
+    asked = _completed(context)
+    settings = _settings(asked)
+    session, stop = session_of(context), Stop()
+    try:
+        with joined() as team:
+            if not team.leads:
+                session = Session(quiet=True, verbose=session.verbose)
+            best = _train(asked, settings, Interruption(stop, team), session)
+            if team.leads:
+                for path in best:
+                    typer.echo(path)
+    except Interrupted as interrupted:
+        how = _how_to_go_on(output, processes=team.world)
+        say_note(f"{output}: {interrupted}; {how}", session)
+        raise typer.Exit(128 + (stop.signal or signal.SIGINT)) from None
+
+
+def _train(
+    asked: dict[str, Any], settings: "TrainConfig", interruption: "Interruption", session: Session
+) -> list[Path]:
+    """Open the data sets, fetch what is missing and train; return the checkpoints."""
+    from dashfusion_cli.folder_run import interruptible
     from dashfusion_cli.live import training_view
     from dashfusion_models.device import pick_device
     from dashfusion_training.build import require_parts
     from dashfusion_training.datasets import check_labels
-    from dashfusion_training.processes import joined, local_rank
+    from dashfusion_training.processes import local_rank
     from dashfusion_training.run import require_free
     from dashfusion_training.train import Training, train, train_seeds
     from dashfusion_training.writers import writers_of
 
-    if seed is not None and seeds is not None:
-        raise typer.BadParameter("give --seed or --seeds, not both", param_hint="--seeds")
-    settings = _settings(context.params)
-    require_parts(settings, offline=offline)
-    with joined() as team:
-        session = session_of(context)
-        if not team.leads:
-            session = Session(quiet=True, verbose=session.verbose)
-        if team.world > 1 and device.startswith("cuda:"):
-            raise typer.BadParameter("give cuda: each process takes its own", param_hint="--device")
-        several = team.world > 1 and device in ("auto", "cuda") and _has_cuda()
-        where = pick_device(f"cuda:{local_rank()}" if several else device)
-        writers = writers_of(log_to or ()) if team.leads else ()
-        stores = _stores(context.params, settings, str(where), team, session)
-        check_labels(stores, settings)
-        if seeds is None:
-            require_free(output, resume=resume)
-        fetch_encoder(settings.text_encoder, offline=offline, session=session)
-        with training_view(session) as view:
-            training = Training(
-                config=settings,
-                stores=stores,
-                output=output,
-                resume=resume,
-                device=where,
-                offline=offline,
-                team=team,
-                watch=view,
-                log_to=writers,
-            )
-            best = [train(training)] if seeds is None else train_seeds(training, seeds)
-        if team.leads:
-            _say_of_intervals(settings, stores, session)
-            for path in best:
-                typer.echo(path)
+    require_parts(settings, offline=asked["offline"])
+    team, device, seeds = interruption.team, asked["device"], asked["seeds"]
+    signals = (signal.SIGINT, signal.SIGTERM)
+    if team.world > 1 and device.startswith("cuda:"):
+        raise typer.BadParameter("give cuda: each process takes its own", param_hint="--device")
+    several = team.world > 1 and device in ("auto", "cuda") and _has_cuda()
+    where = pick_device(f"cuda:{local_rank()}" if several else device)
+    writers = writers_of(asked["log_to"] or ()) if team.leads else ()
+    if seeds is None:
+        require_free(asked["output"], resume=asked["resume"])
+    with interruptible(interruption.stop, session, first="this sample", signals=signals):
+        stores = _stores(asked, settings, str(where), interruption, session)
+    check_labels(stores, settings)
+    fetch_encoder(settings.text_encoder, offline=asked["offline"], session=session)
+    with (
+        interruptible(interruption.stop, session, first="this step", signals=signals),
+        training_view(session) as view,
+    ):
+        training = Training(
+            config=settings,
+            stores=stores,
+            output=asked["output"],
+            resume=asked["resume"],
+            device=where,
+            offline=asked["offline"],
+            team=team,
+            watch=view,
+            log_to=writers,
+            request=_request(asked),
+            stop=interruption.stop,
+        )
+        best = [train(training)] if seeds is None else train_seeds(training, seeds)
+    _say_of_intervals(settings, stores, session)
+    return best
 
 
 def _say_of_intervals(
@@ -238,7 +282,11 @@ def _say_of_intervals(
 
 
 def _stores(
-    params: dict[str, Any], settings: "TrainConfig", device: str, team: "Team", session: Session
+    asked: dict[str, Any],
+    settings: "TrainConfig",
+    device: str,
+    interruption: "Interruption",
+    session: Session,
 ) -> "dict[str, Store]":
     """Open the data sets; of a machine's processes the first extracts what must be extracted."""
     from dashfusion_models.engines import Engines
@@ -247,47 +295,110 @@ def _stores(
     from dashfusion_training.sources import extract_to, only_open, open_sources
 
     extracts = local_rank() == 0
-    if not extracts:
-        team.wait()
-    engines = Engines(device=device, offline=params["offline"])
-    try:
+    stores: dict[str, Store] = {}
+    engines = Engines(device=device, offline=asked["offline"])
+
+    def opened(extract: Any) -> "dict[str, Store]":
         with show_progress(session) as board:
-            stores = open_sources(
-                params["dataset"],
-                media_root=params["media_root"],
-                data_root=params["data_root"],
+            return open_sources(
+                asked["dataset"],
+                media_root=asked["media_root"],
+                data_root=asked["data_root"],
                 engines=engines,
-                report=board,
+                report=interruption.checked(board),
                 warn=lambda text: say_warning(text, session),
                 modalities=[m for m in MODALITIES if m in settings.modalities],
-                extract=extract_to if extracts else only_open,
+                extract=extract,
+                cache_bytes=asked["cache_limit"] * 1e9,
             )
+
+    try:
+        with interruption.leaving_together():
+            if extracts:
+                stores = opened(extract_to)
     finally:
         engines.close()
-    if extracts:
-        team.wait()
-    return stores
+    return stores if extracts else opened(only_open)
 
 
-def _settings(params: dict[str, Any]) -> "TrainConfig":
-    """The preset, changed by what the command line says."""
+def _completed(context: typer.Context) -> dict[str, Any]:
+    """Return what is asked for; with --resume, what is not given is as RUN was asked for.
+
+    `started` holds the settings that RUN was started with, None where the preset is to count.
+
+    Raises:
+        TrainingError: RUN contradicts what is given.
+        typer.BadParameter: no data set is named, here or by RUN.
+    """
+    from dashfusion_training.request import read_request, started_settings
+
+    asked = {**context.params, "started": None}
+    former = read_request(asked["output"]) if asked["resume"] else None
+    if asked["resume"] and (former or not asked["preset"]):
+        asked["started"] = started_settings(asked["output"])
+    if former is not None:
+        former.require_alike(**{name: asked[name] for name in ("preset", "seed", "seeds")})
+        known = {
+            "dataset": [Path(dataset) for dataset in former.dataset],
+            "data_root": Path(former.data_root),
+            "media_root": None if former.media_root is None else Path(former.media_root),
+            "device": former.device,
+            "seeds": former.seeds,
+            "log_to": [LogTo(name) for name in former.log_to],
+        }
+        for name, value in known.items():
+            source = context.get_parameter_source(name)
+            if source is None or source.name == "DEFAULT":
+                asked[name] = value
+        asked["preset"] = former.preset
+    if not asked["dataset"]:
+        fact = "RUN does not say what it learns from" if asked["resume"] else "is missing"
+        raise typer.BadParameter(f"{fact}; name a data set", param_hint="--dataset")
+    return {**asked, "preset": asked["preset"] or _usual_preset(asked)}
+
+
+def _usual_preset(asked: Mapping[str, Any]) -> str:
+    """Return the preset of a fine-tuning, of a benchmark, or of one's own data."""
     from dashfusion_training.benchmarks import BENCHMARKS
-    from dashfusion_training.config import (
-        ABLATIONS,
-        changed,
-        read_preset,
-        with_settings,
-    )
-    from dashfusion_training.fine_tuning import PRESET, fine_tuning
+    from dashfusion_training.fine_tuning import PRESET
 
-    first = params["dataset"][0].stem
-    usual = first if first in BENCHMARKS else "mini"
-    if (start := params["finetune"]) is not None:
+    first = asked["dataset"][0].stem
+    if asked["finetune"] is not None:
+        return PRESET
+    return first if first in BENCHMARKS else "mini"
+
+
+def _request(asked: Mapping[str, Any]) -> "Request":
+    from dashfusion_training.request import request_of
+
+    names = ("data_root", "media_root", "device", "preset", "seeds")
+    log_to = [one.value for one in asked["log_to"] or ()]
+    return request_of(asked["dataset"], log_to=log_to, **{name: asked[name] for name in names})
+
+
+def _how_to_go_on(output: Path, *, processes: int) -> str:
+    from dashfusion_training.request import started_settings
+
+    if started_settings(output) is None:
+        return "extracted samples are kept, run the same command again to go on"
+    program = "dashfusion" if processes == 1 else "torchrun … -m dashfusion_cli"
+    return f"go on with: {program} train --resume --output {shlex.quote(str(output))}"
+
+
+def _settings(params: Mapping[str, Any]) -> "TrainConfig":
+    """The preset, or what RUN was started with, changed by what the command line says."""
+    from dashfusion_training.config import ABLATIONS, changed, read_preset, with_settings
+    from dashfusion_training.fine_tuning import fine_tuning
+
+    start = params["finetune"]
+    if start is not None:
         _refuse_other_networks(params)
-        config = read_preset(params["preset"] or PRESET)
-        config = fine_tuning(config, start, offline=params["offline"])
+    config = params["started"]
+    if config is not None:  # another start than that of RUN is refused as any other difference
+        config = changed(config, {"start": start}) if start else config
     else:
-        config = read_preset(params["preset"] or usual)
+        config = read_preset(params["preset"])
+        config = fine_tuning(config, start, offline=params["offline"]) if start else config
     config = with_settings(config, parse_key_values(params["set"] or []))
     keys = ("seed", "text_encoder", "label_range", "fusion", "bottleneck", "precision")
     ablated: dict[str, Any] = {}
@@ -303,7 +414,7 @@ def _settings(params: dict[str, Any]) -> "TrainConfig":
     return changed(config, named)
 
 
-def _refuse_other_networks(params: dict[str, Any]) -> None:
+def _refuse_other_networks(params: Mapping[str, Any]) -> None:
     """Refuse options that would make another network than that of --finetune."""
     for name in ("text_encoder", "fusion", "bottleneck", "ablate"):
         if params[name]:

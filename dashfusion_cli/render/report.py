@@ -28,6 +28,7 @@ _MEANINGS = {
     "auc": "area under the ROC curve, negative against positive",
     "balanced_accuracy": "mean recall of negative and positive",
 }
+_ORIGIN = ("file", "video_id", "clip_id", "text", "start_s", "end_s")
 
 
 def report_json(report: Report | MissingReport) -> bytes:
@@ -60,11 +61,24 @@ def _missing_csv(report: MissingReport, *, header: bool) -> bytes:
     return _csv(rows if header else rows[1:])
 
 
-def predictions_csv(report: Report, *, header: bool) -> bytes:
-    """A line for each sample: id, label, prediction."""
-    rows: list[Sequence[Any]] = [("id", "label", "prediction")]
-    rows += [(p.id, p.label, round(p.prediction, 4)) for p in report.predictions]
-    return _csv(rows if header else rows[1:])
+def predictions_csv(report: Report | MissingReport, *, header: bool) -> bytes:
+    """A line for each sample: id, label, prediction, and what finds the sample where it came from.
+
+    With missing data a line for each sample of each case, and the case: rate and seed (empty where
+    nothing was lost), or the modalities that were left.
+    """
+    columns: tuple[str, ...] = ("id", "label", "prediction", *_ORIGIN)
+    if isinstance(report, MissingReport):
+        columns += ("rate", "seed") if report.protocol == "random" else ("modalities",)
+    rows = [[_plain(name, getattr(one, name)) for name in columns] for one in report.predictions]
+    return _csv([columns, *rows] if header else rows)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """What stands in a cell; the writer leaves a cell of None empty."""
+    if name == "prediction":
+        return round(value, 4)
+    return "+".join(value) if isinstance(value, tuple) else value
 
 
 def report_table(report: Report | MissingReport, *, legend: bool) -> bytes:

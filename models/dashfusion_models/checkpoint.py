@@ -1,6 +1,7 @@
 """A trained network in one safetensors file, with all that is needed to use it again.
 
-Tensors: the network's state and the normalisation (`normalisation.<modality>.<mean|std|project>`).
+Tensors: the network's state, the normalisation (`normalisation.<modality>.<mean|std|project>`) and
+digests of the samples that it learned from (`learned`), where they are known.
 Metadata: `dashfusion`, one JSON object with the format, the configuration, the feature
 specifications, the label range, the licence and how it was trained, and the calibration where there
 is one; `tokenizer`, a tokenizer.json.
@@ -16,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
@@ -42,6 +45,8 @@ from dashfusion_models.records import FeatureSpec, Modality
 
 __all__ = ["Checkpoint", "holds_half", "load_checkpoint", "require_features", "save_checkpoint"]
 
+LEARNED = "learned"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
@@ -49,8 +54,9 @@ class Checkpoint:
 
     `audio` and `vision` name the features that it reads. `languages` are the ISO 639-1 codes that
     its text encoder learned from. `training` is free: data, settings, figures. `calibration` is
-    None where nobody made one. `sha256` is that of the file it was loaded from, empty before it was
-    saved.
+    None where nobody made one. `learned` are sorted digests of the samples that it learned from;
+    None where nobody kept them. `sha256` is that of the file it was loaded from, empty before it
+    was saved.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Checkpoint:
     license: str
     training: Mapping[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
+    learned: Int64[np.ndarray, " n"] | None = None
     sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -95,6 +102,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         tensors[f"normalisation.{modality}.std"] = torch.from_numpy(statistics.std)
         if statistics.project is not None:
             tensors[f"normalisation.{modality}.project"] = torch.from_numpy(statistics.project)
+    if checkpoint.learned is not None:
+        tensors[LEARNED] = torch.from_numpy(checkpoint.learned)
     about = {
         "format": FORMAT,
         "name": checkpoint.name,
@@ -151,6 +160,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             license=about["license"],
             training=about["training"],
             calibration=_calibration(about.get("calibration")),
+            learned=tensors[LEARNED].numpy() if LEARNED in tensors else None,
             sha256=sha256_of(path),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:

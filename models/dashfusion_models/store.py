@@ -45,7 +45,9 @@ class Row:
     """What is known of a sample beside its frames. `label` is a number or the name of a class.
 
     `language` and `confidence` (mean probability of the words) are known where the text was
-    recognised, `duration_s` where there was a file; None or empty where not.
+    recognised, `duration_s` where there was a file; None or empty where not. `file` is as the
+    manifest names it, of which the sample is the part from `start_s` to `end_s` (None: to its end);
+    older stores do not know these three.
     """
 
     id: str
@@ -61,6 +63,9 @@ class Row:
     language: str = ""
     confidence: float | None = None
     duration_s: float | None = None
+    file: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
 
 
 class StoreWriter:

@@ -1,6 +1,7 @@
 """`eval --missing` and what `eval` takes for granted, as a user types it."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -10,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from dashfusion_models.store import StoreWriter
+from dashfusion_models.checkpoint import save_checkpoint
+from dashfusion_models.store import Store, StoreWriter
+from dashfusion_training.sample_digests import digests_of, joined
+from dashfusion_training.samples import Sample
 from tests.training.tiny import AUDIO, VISION, planted_sample, write_tiny_encoder
-from tests.training.untrained import write_untrained
+from tests.training.untrained import untrained, write_untrained
 
 Command = Callable[..., Any]
 
@@ -99,9 +103,7 @@ def test_two_data_sets_follow_each_other(
     assert first["metrics"] == second["metrics"]
 
 
-@pytest.mark.parametrize(
-    "other", [("--predictions", "scores.csv"), ("--modalities", "text"), ("--missing", "some")]
-)
+@pytest.mark.parametrize("other", [("--modalities", "text"), ("--missing", "some")])
 def test_what_does_not_go_together_is_wrong_usage(
     command: Command, asked: tuple[object, ...], tmp_path: Path, other: tuple[str, str]
 ) -> None:
@@ -109,7 +111,84 @@ def test_what_does_not_go_together_is_wrong_usage(
     assert (done.code, done.out) == (2, "")
     if other[1] != "some":
         assert f"--missing: does not go with {other[0]}" in done.err
-    assert not (tmp_path / "scores.csv").exists()
+
+
+ORIGIN = ["file", "video_id", "clip_id", "text", "start_s", "end_s"]
+
+
+def predictions(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_predictions_of_every_case(
+    command: Command, asked: tuple[object, ...], tmp_path: Path
+) -> None:
+    """Metrics computed from the file are those of the report."""
+    for protocol, columns, cases in (
+        ("random", ["rate", "seed"], 28),
+        ("subsets", ["modalities"], 7),
+    ):
+        file = tmp_path / f"{protocol}.csv"
+        done = command(*asked, "--missing", protocol, "--format", "json", "--predictions", file)
+        assert done.code == 0, done.err
+        rows = json.loads(done.out)["missing"]["rows"]
+        found = predictions(file)
+        assert list(found[0]) == ["id", "label", "prediction", *ORIGIN, *columns]
+        assert len(found) == 20 * cases
+        of_case: dict[str, list[float]] = {}
+        for one in found:
+            error = abs(float(one["label"]) - float(one["prediction"]))
+            of_case.setdefault(one[columns[0]], []).append(error)
+        assert [sum(errors) / len(errors) for errors in of_case.values()] == pytest.approx(
+            [row["metrics"]["mae"] for row in rows], abs=1e-4
+        )
+    nothing_lost = [one for one in predictions(tmp_path / "random.csv") if one["rate"] == "0.0"]
+    assert [one["seed"] for one in nothing_lost] == 20 * [""]
+
+
+def test_predictions_are_joined_to_the_csv_that_they_come_from(
+    command: Command, encoder: Path, tmp_path: Path
+) -> None:
+    """Also where the CSV has no ids, by file and text; its cells come back as they are."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (clips / "a.mp4").write_bytes(b"never opened")
+    manifest = tmp_path / "clips.csv"
+    with manifest.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("file", "text", "label", "split", "video_id", "clip_id"))
+        table.writerow(("clips/a.mp4", "the good film", 1, "test", "v1", "7"))
+        table.writerow(("", "the bad, the poor film", -1, "test", "v1", "8"))
+    store = tmp_path / "store"
+    assert command("extract", manifest, "--text-only", "--output", store).code == 0
+    checkpoint = write_untrained(tmp_path, encoder, training={"config": {"modalities": ["text"]}})
+    done = command("eval", "--checkpoint", checkpoint, "--dataset", store, "--device", "cpu",
+                   "--predictions", tmp_path / "p.csv")  # fmt: skip
+    assert done.code == 0, done.err
+    joined = {
+        (one["file"], one["video_id"], one["clip_id"], one["text"]): float(one["label"])
+        for one in predictions(tmp_path / "p.csv")
+    }
+    with manifest.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            key = (row["file"], row["video_id"], row["clip_id"], row["text"])
+            assert joined.pop(key) == float(row["label"])
+    assert not joined
+
+
+def test_samples_that_the_checkpoint_learned_from_are_warned_of(
+    command: Command, store: Path, encoder: Path, tmp_path: Path
+) -> None:
+    samples = [Sample(Store(store), k, "planted", 0.0) for k in range(7)]
+    checkpoint = dataclasses.replace(untrained(encoder), learned=joined(digests_of(samples)))
+    save_checkpoint(checkpoint, tmp_path / "knows.safetensors")
+    asked = ("eval", "--checkpoint", tmp_path / "knows.safetensors", "--dataset", store)
+    done = command(*asked, "--format", "json", "--device", "cpu")
+    assert json.loads(done.out)["trained_on"] == 7
+    assert done.err.startswith(
+        "warning: planted: 7 of 20 samples were in the training data of this checkpoint"
+    )
 
 
 def test_the_modalities_are_the_checkpoints_own(

@@ -24,6 +24,7 @@ from dashfusion_models import Analyzer
 from dashfusion_models.folder import LocalEngine
 from dashfusion_models.media import moving_pictures
 from dashfusion_models.store import StoreWriter
+from dashfusion_training.request import request_of, write_request
 from tests.models.folder.planted_work import PlantedTask
 from tests.tools.command_reference import commands, examples_in
 from tests.training.official.form import write_official_file
@@ -77,6 +78,15 @@ def write_table(path: Path, *rows: tuple[object, ...]) -> None:
         csv.writer(file).writerows(rows)
 
 
+def write_started(run: Path) -> None:
+    """What a training leaves of what it was asked for."""
+    mosi = [Path("mosi")]
+    data = run.parents[1] / "data"
+    asked = {"data_root": data, "media_root": None, "device": "cpu", "preset": "mosi"}
+    write_request(run, request_of(mosi, **asked, seeds=None, log_to=()))
+    (run / "config.toml").write_text("epochs = 2\n", "utf-8")
+
+
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All files that examples name."""
@@ -107,9 +117,11 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder.mkdir()
     checkpoint = write_untrained(folder / "runs" / "mosi", write_tiny_encoder(encoder))
     checkpoint.rename(folder / "runs" / "mosi" / "best.safetensors")
-    with StoreWriter(folder / "data" / "mosi", audio=AUDIO, vision=VISION) as writer:
-        for k in range(12):
-            writer.add(*planted_sample(k, ("train", "valid", "test")[k % 3]))
+    for store in ("data/mosi", "cache/stores/clips-0123456789ab"):
+        with StoreWriter(folder / store, audio=AUDIO, vision=VISION) as writer:
+            for k in range(12):
+                writer.add(*planted_sample(k, ("train", "valid", "test")[k % 3]))
+    write_started(folder / "runs" / "mosi")
     counts = {"train": 4, "valid": 2, "test": 2}
     write_official_file(folder / "unaligned_50.pkl", "mosi", counts, seed=2, kind="sum")
     return folder

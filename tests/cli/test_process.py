@@ -77,6 +77,7 @@ def plain(code: str) -> subprocess.CompletedProcess[str]:
         "train --help",
         "eval --help",
         "weights --help",
+        "cache --help",
         "doctor --help",
     ],
 )

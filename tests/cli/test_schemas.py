@@ -149,6 +149,7 @@ def reports() -> Iterator[dict[str, Any]]:
         "classes": {},
     }
     yield Report(**known, intervals={"mae": (0.6, 0.8)}, predictions=()).to_dict()
+    yield Report(**known, intervals={}, predictions=(), trained_on=412).to_dict()
     rows = (MissingRow(rate=0.1, modalities=None, metrics={"mae": 0.8}),)
     yield MissingReport(**known, protocol="random", mask_seeds=(1, 2), rows=rows).to_dict()
     subsets = (MissingRow(rate=None, modalities=("text",), metrics={"mae": None}),)
@@ -162,6 +163,7 @@ def test_reports_are_valid_and_their_faults_are_found(report: dict[str, Any]) ->
     for fault in (
         spoil("metrics", value={}),
         spoil("n", value=0),
+        spoil("trained_on", value=-1),
         spoil("modalities", value=["smell"]),
         spoil("surplus", value=1),
         spoil("checkpoint"),

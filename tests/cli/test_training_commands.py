@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from dashfusion_cli.fetching import fetch_encoder
 from dashfusion_cli.session import Session
 from dashfusion_models.checkpoint_about import checkpoint_head
+from dashfusion_training import manifest as manifest_module
 from tests.training.tiny import write_films, write_tiny_encoder
 
 Command = Callable[..., Any]
@@ -41,7 +44,7 @@ def test_from_a_manifest_to_a_report(
     assert done.out == f"{best}\n"
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
         "config.toml", "data.json", "log.jsonl", "best.safetensors", "last", "report.json",
-        "curves.svg",
+        "curves.svg", "request.json",
     }  # fmt: skip
     done = command(
         "eval", "--checkpoint", best, "--dataset", tmp_path / "store", "--format", "json",
@@ -57,6 +60,57 @@ def test_from_a_manifest_to_a_report(
     assert refused.code == 1
     assert refused.err.startswith("error: ")
     assert "--resume" in refused.err
+    resume = ("train", "--quiet", "--resume", "--output", tmp_path / "run")
+    again = command(*resume, "--set", "learning_rate=2e-4")
+    assert (again.code, again.out) == (0, f"{best}\n"), again.err
+    for contradiction, said in (
+        (("--set", "learning_rate=1e-4"), "learning_rate: 0.0002 in RUN, 0.0001 given"),
+        (("--seed", "5"), "seed: 1111 in RUN, 5 given"),
+        (("--preset", "mosi"), "preset: mini in RUN, mosi given"),
+        (("--seeds", "2"), "seeds: one training in RUN, 2 given"),
+        (("--dataset", manifest), "films.digest"),
+    ):
+        refused = command(*resume, *contradiction)
+        assert (refused.code, refused.err.count("\n")) == (1, 1)
+        assert said in refused.err
+
+
+def test_extraction_is_interrupted_after_a_sample_and_goes_on(
+    command: Command, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = write_films(tmp_path / "films.csv", train=10)
+    rows: list[str] = []
+    real = manifest_module.extract_row
+
+    def extract_row(row: Any, engines: Any) -> Any:
+        rows.append(row.id)
+        if len(rows) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(row, engines)
+
+    monkeypatch.setattr(manifest_module, "extract_row", extract_row)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.getsignal(signal.SIGINT)
+    asked = ("train", "--dataset", manifest, "--output", tmp_path / "run", "--text-encoder",
+             encoder, "--set", "epochs=1", "--device", "cpu")  # fmt: skip
+    stopped = command(*asked)
+    assert (stopped.code, stopped.out, len(rows)) == (130, "", 3)
+    assert stopped.err.splitlines()[-1].endswith(
+        "extracted samples are kept, run the same command again to go on"
+    )
+    assert not (tmp_path / "run").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+    done = command(*asked)
+    assert done.code == 0, done.err
+    assert len(rows) == len(set(rows)) == 50  # none was extracted twice
+
+
+def test_nothing_to_go_on_with_is_wrong_usage(command: Command, tmp_path: Path) -> None:
+    for asked in (("--resume",), ()):
+        done = command("train", *asked, "--output", tmp_path / "run")
+        assert (done.code, done.out) == (2, "")
+        assert "--dataset" in done.err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from dashfusion_models import store as store_module
 from dashfusion_models.errors import DataError
@@ -65,6 +67,17 @@ def test_round_trip_over_several_shards(tmp_path: Path) -> None:
         expected_row, expected = sample(k)
         assert row == expected_row
         assert_same(features, expected)
+
+
+def test_a_store_of_before_files_and_times_were_kept_opens(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+        writer.add(*sample(1))
+    (path,) = (tmp_path / "store").glob("shard-*")
+    (row,) = json.loads(safe_open(path, framework="numpy").metadata()["rows"])
+    for name in ("file", "start_s", "end_s"):
+        del row[name]
+    save_file(load_file(path), path, {"rows": json.dumps([row])})
+    assert Store(tmp_path / "store").rows == [sample(1)[0]]
 
 
 def test_an_interrupted_store_goes_on_with_what_was_flushed(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from dashfusion_models.weights import (
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 from dashfusion_training.readout import with_readout
+from dashfusion_training.sample_digests import digests_of, joined
 
 __all__ = [
     "encoder_facts",
@@ -114,8 +115,9 @@ def new_checkpoint(
 ) -> Checkpoint:
     """Build the network that `config` describes on the text encoder in the folder `encoder`.
 
-    The fresh weights depend on `config.seed` alone. Normalisation is measured on `samples`. Without
-    a folder, the text encoder and the widths are those of `start`.
+    The fresh weights depend on `config.seed` alone. Normalisation is measured on `samples`, which
+    the checkpoint names as those that it learned from, beside those of the start. Without a folder,
+    the text encoder and the widths are those of `start`.
 
     Raises:
         WeightsError: the folder lacks config.json, tokenizer.json or fitting weights.
@@ -147,6 +149,7 @@ def new_checkpoint(
         label_range=config.label_range,
         languages=config.languages,
         license=config.license or _inherited_license(start),
+        learned=joined(digests_of(samples), start.learned if start else None),
     )
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "ABLATIONS",
     "TrainConfig",
     "changed",
+    "from_dict",
     "preset_names",
     "read_preset",
     "with_settings",

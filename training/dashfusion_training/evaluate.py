@@ -33,6 +33,7 @@ from dashfusion_training.metrics import (
     sims_metrics,
 )
 from dashfusion_training.predict import predict
+from dashfusion_training.sample_digests import count_learned
 
 __all__ = [
     "Prediction",
@@ -43,6 +44,7 @@ __all__ = [
     "modalities_of",
     "open_tasks",
     "predict",
+    "predictions_of",
     "report_of",
     "require_numbers",
     "who_of",
@@ -54,11 +56,24 @@ SCHEMA = "dashfusion/report/1"
 
 @dataclass(frozen=True)
 class Prediction:
-    """One sample's id, label and score."""
+    """One sample's label and score, with what finds it again where it came from.
+
+    `rate` and `seed`, or `modalities`, say what it lacked under a protocol of missing data; no seed
+    was drawn where nothing was lost.
+    """
 
     id: str
     label: float
     prediction: float
+    file: str = ""
+    video_id: str = ""
+    clip_id: str = ""
+    text: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    rate: float | None = None
+    seed: int | None = None
+    modalities: tuple[Modality, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +83,8 @@ class Report:
     `intervals` are 95 % bootstrap intervals of the metrics, over persons or videos where the data
     names them, else over samples; without those of metrics that are not defined in most draws, and
     empty where all samples are of one. `classes` is the map of class names to scores, where it was
-    used.
+    used. `trained_on` is how many of the samples the checkpoint learned from, None where it does
+    not say.
     """
 
     dataset: str
@@ -80,6 +96,7 @@ class Report:
     intervals: Mapping[str, tuple[float, float]]
     classes: Mapping[str, float]
     predictions: tuple[Prediction, ...]
+    trained_on: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the JSON form, without the predictions."""
@@ -89,6 +106,7 @@ class Report:
             "split": self.split,
             "n": self.n,
             "checkpoint": self.checkpoint,
+            "trained_on": self.trained_on,
             "modalities": list(self.modalities),
             "metrics": dict(self.metrics),
             "intervals": {name: list(ends) for name, ends in self.intervals.items()},
@@ -133,11 +151,37 @@ def evaluate_stores(
             modalities=kept,
             intervals=_intervals(task.samples, predicted, label_range=loaded.label_range),
             classes=task.classes,
-            predictions=tuple(
-                Prediction(s.row.id, s.label, float(p))
-                for s, p in zip(task.samples, predicted, strict=True)
-            ),
+            predictions=predictions_of(task.samples, predicted),
+            trained_on=count_learned(task.samples, loaded.learned),
         )
+
+
+def predictions_of(
+    samples: Sequence[Sample],
+    predicted: Float[np.ndarray, " n"],
+    *,
+    rate: float | None = None,
+    seed: int | None = None,
+    modalities: tuple[Modality, ...] | None = None,
+) -> tuple[Prediction, ...]:
+    """The score of each sample; the rest says what was missing, if anything was."""
+    return tuple(
+        Prediction(
+            id=sample.row.id,
+            label=sample.label,
+            prediction=float(score),
+            file=sample.row.file,
+            video_id=sample.row.video_id,
+            clip_id=sample.row.clip_id,
+            text=sample.row.text,
+            start_s=sample.row.start_s,
+            end_s=sample.row.end_s,
+            rate=rate,
+            seed=seed,
+            modalities=modalities,
+        )
+        for sample, score in zip(samples, predicted, strict=True)
+    )
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint
+from dashfusion_models.folder import Stop
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset, Lesson, count_batches, epoch_batches
 from dashfusion_training.encoded_texts import EncodedTexts
 from dashfusion_training.evaluate import predict, report_of
 from dashfusion_training.heap import keep_freed_memory
+from dashfusion_training.interruption import Interrupted, Interruption
 from dashfusion_training.processes import Team
 from dashfusion_training.retrieval import Retrieval
 from dashfusion_training.run import Position, Run, SourceMetrics
@@ -40,36 +42,50 @@ def fit(
     device: torch.device,
     team: Team,
     texts: EncodedTexts | None = None,
+    stop: Stop | None = None,
 ) -> Position:
     """Train, going on where `run` stopped; the best network is in the run's best.safetensors.
 
-    `texts` may be shared by trainings that leave the same text encoder as it is.
+    `texts` may be shared by trainings that leave the same text encoder as it is. Once `stop` is
+    asked the step under way is finished; a search for neighbours or a validation is given up.
 
     Raises:
+        Interrupted: `stop` was asked; all that was learned is saved.
         TrainingError: the loss is no longer a number; the best checkpoint so far stays.
     """
     if device.type == "cpu":
         keep_freed_memory()
     train, batches = splits.train, count_batches(splits.train, config)
+    interruption = Interruption(stop or Stop(), team)
     step = Step(checkpoint, config, batches=batches, device=device, team=team, texts=texts)
-    retrieval = Retrieval(checkpoint, train, config, device=device, team=team)
+    retrieval = Retrieval(
+        checkpoint, train, config, device=device, team=team, interruption=interruption
+    )
     at = run.resume(step=step, retrieval=retrieval)
-    if at == Position() and config.first_kept_epoch == 0:  # what it goes on from is a candidate
-        metrics = validate(checkpoint, splits, config, device=device, team=team)
-        at = run.end_epoch(replace(at, epoch=0), metrics, checkpoint, config)
-    for epoch in range(at.epoch, config.epochs + 1):
-        if at.batch == 0:
-            retrieval.refresh(epoch)
-        lessons = epoch_batches(
-            train, config, epoch, neighbours=retrieval.neighbours, team=team, start=at.batch
-        )
-        for lesson in read_ahead(lessons):
-            at = run.end_step(at, step(lesson), config, batches)
-            run.save_now_and_then(at, step=step, retrieval=retrieval)
-        learned = replace(checkpoint, network=step.learned)
-        metrics = validate(learned, splits, config, device=device, team=team)
-        at = run.end_epoch(at, metrics, learned, config)
+    try:
+        if at == Position() and config.first_kept_epoch == 0:  # what it goes on from is a candidate
+            metrics = validate(checkpoint, splits, config, device=device, interruption=interruption)
+            at = run.end_epoch(replace(at, epoch=0), metrics, checkpoint, config)
+        for epoch in range(at.epoch, config.epochs + 1):
+            interruption.check_all()
+            if at.batch == 0:
+                retrieval.refresh(epoch)
+            lessons = epoch_batches(
+                train, config, epoch, neighbours=retrieval.neighbours, team=team, start=at.batch
+            )
+            for lesson in read_ahead(lessons):
+                at = run.end_step(at, step(lesson), config, batches)
+                interruption.check_all()
+                run.save_now_and_then(at, step=step, retrieval=retrieval)
+            learned = replace(checkpoint, network=step.learned)
+            metrics = validate(learned, splits, config, device=device, interruption=interruption)
+            at = run.end_epoch(at, metrics, learned, config)
+            run.save(at, step=step, retrieval=retrieval)
+    except Interrupted:
         run.save(at, step=step, retrieval=retrieval)
+        team.wait()  # whoever leaves first may take the others down before the state is whole
+        place = f"epoch {at.epoch} of {config.epochs}, step {at.batch} of {batches}"
+        raise Interrupted(f"saved at {place}") from None
     return at
 
 
@@ -79,17 +95,26 @@ def validate(
     config: TrainConfig,
     *,
     device: torch.device,
-    team: Team,
+    interruption: Interruption,
 ) -> SourceMetrics:
-    """The validation metrics of each source; each process scores its part."""
+    """The validation metrics of each source; each process scores its part.
+
+    Raises:
+        Interrupted: the training is to stop.
+    """
     found: SourceMetrics = {}
+    team = interruption.team
     for source, samples in splits.valid.items():
-        part = team.part(samples)
-        scores = (
-            predict(checkpoint.network, checkpoint.collate, part, device=device)
-            if part
-            else np.zeros(0)
-        )
+        part, scores = team.part(samples), np.zeros(0)
+        with interruption.leaving_together():
+            if part:
+                scores = predict(
+                    checkpoint.network,
+                    checkpoint.collate,
+                    part,
+                    device=device,
+                    report=lambda event: interruption.check(),
+                )
         everyone = team.gather(scores, len(samples))
         found[source] = report_of(samples, everyone, label_range=config.label_range)
     return found

@@ -36,7 +36,10 @@ __all__ = ["ManifestRow", "extract_manifest", "extract_row", "read_manifest", "t
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestRow:
-    """One labelled utterance of a manifest; `file` is None for a text alone."""
+    """One labelled utterance of a manifest; `file` is None for a text alone.
+
+    `named` is the file as the manifest names it, also where it is not opened.
+    """
 
     id: str
     file: Path | None
@@ -49,6 +52,7 @@ class ManifestRow:
     person: str
     video_id: str
     clip_id: str
+    named: str = ""
 
 
 def read_manifest(
@@ -180,6 +184,9 @@ def _stored(row: ManifestRow, features: Features) -> Row:
         person=row.person,
         video_id=row.video_id,
         clip_id=row.clip_id,
+        file=row.named,
+        start_s=None if row.file is None else row.start_s,
+        end_s=None if row.file is None else row.end_s,
     )
 
 
@@ -224,6 +231,7 @@ def _row(
         person=cell("person"),
         video_id=video,
         clip_id=clip,
+        named=named,
     )
 
 

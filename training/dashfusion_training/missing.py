@@ -25,13 +25,16 @@ from dashfusion_models.records import MODALITIES, Modality, Progress
 from dashfusion_models.store import Store
 from dashfusion_training.evaluate import (
     SCHEMA,
+    Prediction,
     Task,
     modalities_of,
     open_tasks,
+    predictions_of,
     report_of,
     require_numbers,
 )
 from dashfusion_training.predict import Change, predict_each
+from dashfusion_training.sample_digests import count_learned
 
 __all__ = [
     "MASK_SEEDS",
@@ -50,7 +53,16 @@ MASK_SEEDS = (1111, 1112, 1113)
 
 Protocol = Literal["random", "subsets"]
 Metrics = Mapping[str, float | None]
-Case = float | tuple[Modality, ...]  # a rate of loss, or what is left
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One way to lose data: at a rate, by the masks of a seed, or all but some modalities."""
+
+    change: Change
+    rate: float | None = None
+    seed: int | None = None  # None where nothing is lost
+    modalities: tuple[Modality, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,8 @@ class MissingReport:
     """The metrics of one split of one data set under a protocol, row by row.
 
     `metrics` is the mean over the rows; a metric that a row does not define is the mean over those
-    that do. `modalities` are those that the network was trained with.
+    that do. `modalities` are those that the network was trained with; `predictions` has each sample
+    once for every case. `trained_on` as in `Report`.
     """
 
     dataset: str
@@ -86,15 +99,18 @@ class MissingReport:
     metrics: Metrics
     modalities: tuple[Modality, ...]
     classes: Mapping[str, float]
+    predictions: tuple[Prediction, ...] = ()
+    trained_on: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
+        """Return the JSON form, without the predictions."""
         return {
             "schema": SCHEMA,
             "dataset": self.dataset,
             "split": self.split,
             "n": self.n,
             "checkpoint": self.checkpoint,
+            "trained_on": self.trained_on,
             "modalities": list(self.modalities),
             "metrics": dict(self.metrics),
             "intervals": {},
@@ -126,22 +142,20 @@ def evaluate_missing(
     loaded = load_checkpoint(checkpoint)
     loaded.network.to(device)
     kept = modalities_of(loaded, checkpoint)
-    cases: Sequence[tuple[Case, Change]] = (
-        _random_cases() if protocol == "random" else subset_cases(kept)
-    )
+    cases = _random_cases() if protocol == "random" else _subset_cases(kept)
     tasks = open_tasks(loaded, checkpoint, stores, split=split, modalities=kept, classes=classes)
     for task in tasks:
         predicted = predict_each(
             loaded.network,
             loaded.collate,
             task.samples,
-            [change for _, change in cases],
+            [case.change for case in cases],
             device=device,
             modalities=kept,
             report=report,
         )
         require_numbers(predicted, checkpoint, task)
-        rows = _rows([case for case, _ in cases], predicted, task, loaded.label_range)
+        rows = _rows(cases, predicted, task, loaded.label_range)
         yield MissingReport(
             dataset=task.dataset,
             split=split,
@@ -153,6 +167,18 @@ def evaluate_missing(
             metrics=_mean([row.metrics for row in rows]),
             modalities=kept,
             classes=task.classes,
+            predictions=tuple(
+                prediction
+                for case, scores in zip(cases, predicted, strict=True)
+                for prediction in predictions_of(
+                    task.samples,
+                    scores,
+                    rate=case.rate,
+                    seed=case.seed,
+                    modalities=case.modalities,
+                )
+            ),
+            trained_on=count_learned(task.samples, loaded.learned),
         )
 
 
@@ -195,13 +221,19 @@ def _said_less(before: Tokens, ids: Sequence[str], *, rate: float, seed: int) ->
     return replace(before, real=torch.from_numpy(real))
 
 
-def _random_cases() -> list[tuple[Case, Change]]:
+def _random_cases() -> list[_Case]:
     """Every rate with every mask seed; nothing lost needs no second seed."""
     return [
-        (rate, partial(with_steps_lost, rate=rate, seed=seed))
+        _Case(
+            partial(with_steps_lost, rate=rate, seed=seed), rate=rate, seed=seed if rate else None
+        )
         for rate in RATES
         for seed in (MASK_SEEDS if rate else MASK_SEEDS[:1])
     ]
+
+
+def _subset_cases(trained: tuple[Modality, ...]) -> list[_Case]:
+    return [_Case(change, modalities=subset) for subset, change in subset_cases(trained)]
 
 
 def subset_cases(trained: tuple[Modality, ...]) -> list[tuple[tuple[Modality, ...], Change]]:
@@ -215,21 +247,19 @@ def _only(batch: Batch, ids: Sequence[str], *, kept: tuple[Modality, ...]) -> Ba
 
 
 def _rows(
-    cases: Sequence[Case],
+    cases: Sequence[_Case],
     predicted: Float[np.ndarray, "cases n"],
     task: Task,
     label_range: tuple[float, float],
 ) -> tuple[MissingRow, ...]:
     """A row for each case that was scored once or several times: the mean of its metrics."""
-    of_case: dict[Case, list[Metrics]] = {}
+    of_row: dict[tuple[float | None, tuple[Modality, ...] | None], list[Metrics]] = {}
     for case, scores in zip(cases, predicted, strict=True):
         metrics = report_of(task.samples, scores, label_range=label_range)
-        of_case.setdefault(case, []).append(metrics)
+        of_row.setdefault((case.rate, case.modalities), []).append(metrics)
     return tuple(
-        MissingRow(rate=case, metrics=_mean(found))
-        if isinstance(case, float)
-        else MissingRow(modalities=case, metrics=_mean(found))
-        for case, found in of_case.items()
+        MissingRow(rate=rate, modalities=modalities, metrics=_mean(found))
+        for (rate, modalities), found in of_row.items()
     )
 
 

@@ -59,6 +59,14 @@ class Team:
         dist.all_reduce(shared)
         return float(shared) / self.world
 
+    def any(self, fact: bool) -> bool:
+        """Whether it holds in any of the processes."""
+        if self.world == 1:
+            return fact
+        shared = torch.tensor([fact], dtype=torch.int64)
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return bool(shared)
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.world > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from jaxtyping import Float32
 
 from dashfusion_models.checkpoint import Checkpoint
+from dashfusion_models.folder import Stop
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
+from dashfusion_training.interruption import Interruption
 from dashfusion_training.neighbours import Neighbours, classes_of, find_neighbours
 from dashfusion_training.predict import in_batches, scoring
 from dashfusion_training.processes import Team
@@ -29,19 +32,28 @@ class Retrieval:
         *,
         device: torch.device,
         team: Team,
+        interruption: Interruption | None = None,
     ) -> None:
         """Look at `samples` with the network of `checkpoint`, on `device`."""
         self.neighbours: Neighbours | None = None
         self._checkpoint, self._samples, self._config = checkpoint, samples, config
         self._device, self._team = device, team
+        self._interruption = interruption or Interruption(Stop(), team)
         labels = np.array([sample.label for sample in samples])
         self._classes = classes_of(labels, config.retrieval_classes)
 
     def refresh(self, epoch: int) -> None:
-        """Search with the network as it is now, before epochs 1, 3, 5, … (code)."""
+        """Search with the network as it is now, before epochs 1, 3, 5, … (code).
+
+        Raises:
+            Interrupted: the training is to stop; the neighbours are those of the last search.
+        """
         if not self._config.draws_companions or (epoch - 1) % self._config.retrieve_every:
             return
-        vectors = embed(self._checkpoint, self._team.part(self._samples), device=self._device)
+        part = self._team.part(self._samples)
+        check = self._interruption.check
+        with self._interruption.leaving_together():
+            vectors = embed(self._checkpoint, part, device=self._device, check=check)
         everyone = self._team.gather(vectors, len(self._samples))
         self.neighbours = find_neighbours(
             torch.from_numpy(everyone).to(self._device), self._classes
@@ -60,16 +72,22 @@ class Retrieval:
 
 
 def embed(
-    checkpoint: Checkpoint, samples: Dataset, *, device: torch.device
+    checkpoint: Checkpoint,
+    samples: Dataset,
+    *,
+    device: torch.device,
+    check: Callable[[], None] = lambda: None,
 ) -> Float32[np.ndarray, "n three_d"]:
     """X̄_t, X̄_a, X̄_v of each sample side by side, 0 where a modality is absent (paper III-D).
 
-    In evaluation mode; the network is left in the mode that it was in.
+    In evaluation mode; the network is left in the mode that it was in. `check` is called before
+    each batch.
     """
     network = checkpoint.network
     vectors = np.zeros((len(samples), 3 * network.config.width), np.float32)
     with scoring(network):
         for chosen, on_cpu in in_batches(checkpoint.collate, samples):
+            check()
             batch = on_cpu.to(device)
             means = network.align(network.encode(batch), batch.present).means
             parts = [x * batch.present[m].unsqueeze(-1) for m, x in means.items()]

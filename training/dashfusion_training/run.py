@@ -21,6 +21,7 @@ from dashfusion_models.errors import TrainingError
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.files import first_line, write_whole, writing
 from dashfusion_training.processes import ALONE, Team
+from dashfusion_training.request import require_same
 from dashfusion_training.watch import UNWATCHED, Watcher
 from dashfusion_training.writers import OpenWriter, Writers
 
@@ -112,7 +113,7 @@ class Run:
             raise TrainingError(f"{folder}: is not one folder for all processes; share its disk")
         if started:
             require_free(folder, resume=resume)
-            _require_same(folder, identity)
+            require_same(folder, config, data or {})
         if team.leads and not started:
             with writing(folder):
                 (folder / "last").mkdir(parents=True, exist_ok=True)
@@ -259,16 +260,6 @@ def require_free(folder: Path, *, resume: bool) -> None:
     """
     if not resume and (folder / "config.toml").exists():
         raise TrainingError(f"{folder}: holds a training; add --resume or name another")
-
-
-def _require_same(folder: Path, identity: Mapping[str, str]) -> None:
-    for name, what in (
-        ("config.toml", "with other settings"),
-        ("data.json", "on other data or another text encoder"),
-    ):
-        file = folder / name
-        if not file.exists() or file.read_text("utf-8") != identity[name]:
-            raise TrainingError(f"{folder}: was started {what} ({name}); name another folder")
 
 
 def _mean_of(metric: str, valid: SourceMetrics) -> float | None:

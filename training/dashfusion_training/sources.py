@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ from dashfusion_models.features.vision import VISION_SPEC
 from dashfusion_models.near import meant, meant_file
 from dashfusion_models.records import MODALITIES, FeatureSpec, Modality, Progress
 from dashfusion_models.store import Store
-from dashfusion_models.weights import cache_folder
 from dashfusion_training.benchmarks import BENCHMARKS
 from dashfusion_training.files import read_table
+from dashfusion_training.store_cache import keep_within, opened_in_cache, stores_folder
 
 __all__ = ["extract_to", "feature_specs", "only_open", "open_sources"]
 
@@ -37,13 +39,15 @@ def open_sources(
     data_root: Path = Path("data"),
     modalities: Collection[Modality] = MODALITIES,
     extract: Extract | None = None,
+    cache_bytes: float = math.inf,
 ) -> dict[str, Store]:
     """Open each data set under its own name, the file's or folder's.
 
     The name of a benchmark stands for the store of that name under `data_root`. A manifest is
     extracted first, into the cache, where the same manifest finds it again; `extract` may be
     `only_open`, where another process has done so. Of a manifest only `modalities` are extracted:
-    no words are recognised for a network that does not read them.
+    no words are recognised for a network that does not read them. Once all are open, the cache is
+    brought down to `cache_bytes`: the stores used longest ago are removed, none that is in use.
 
     Raises:
         DataError: a data set is none of these, or two have one name.
@@ -58,17 +62,21 @@ def open_sources(
         elif (dataset / "store.json").is_file():
             stores[name] = Store(dataset)
         elif dataset.is_file():
-            stores[name] = (extract or extract_to)(
+            folder = _in_cache(dataset, media_root, modalities)
+            make = partial(
+                extract or extract_to,
                 dataset,
-                _in_cache(dataset, media_root, modalities),
+                folder,
                 media_root=media_root,
                 modalities=modalities,
                 engines=engines,
                 report=report,
                 warn=warn,
             )
+            stores[name] = opened_in_cache(folder, make)
         else:
             raise DataError(f"{dataset}: {_why_not(dataset)}")
+    keep_within(cache_bytes)
     return stores
 
 
@@ -167,7 +175,7 @@ def _in_cache(manifest: Path, media_root: Path | None, modalities: Collection[Mo
     A store of some modalities has a folder of its own, unless one of all is there and whole: that
     one serves for any.
     """
-    stores = cache_folder() / "stores"
+    stores = stores_folder()
     of_all = stores / f"{manifest.stem}-{_key(manifest, media_root, MODALITIES)}"
     if set(modalities) == set(MODALITIES) or _is_whole(of_all, manifest):
         return of_all

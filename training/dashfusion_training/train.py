@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import ConfigError
+from dashfusion_models.folder import Stop
 from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
 from dashfusion_training.build import encoder_of, new_checkpoint, start_facts
@@ -20,10 +21,12 @@ from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.curves import write_curves, write_curves_of_seeds
 from dashfusion_training.datasets import Dataset, contexts, load_dataset
 from dashfusion_training.evaluate import evaluate_stores
+from dashfusion_training.interruption import Interrupted, Interruption
 from dashfusion_training.loop import Splits, fit
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.report import Trained, environment, write_report
 from dashfusion_training.reproducible import reproducible
+from dashfusion_training.request import Request, write_request
 from dashfusion_training.run import Run, require_free
 from dashfusion_training.sources import feature_specs
 from dashfusion_training.watch import UNWATCHED, Watcher
@@ -36,7 +39,10 @@ FIRST_SEED = 1111  # of several (METHOD: the paper gives neither seeds nor devia
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What is to be trained, on what and where."""
+    """What is to be trained, on what and where; ends early once `stop` is asked.
+
+    `request` is kept in the folder, for whoever goes on without saying it again.
+    """
 
     config: TrainConfig
     stores: Mapping[str, Store]
@@ -47,6 +53,8 @@ class Training:
     team: Team = ALONE
     watch: Watcher = UNWATCHED
     log_to: tuple[OpenWriter, ...] = ()  # writers that show log.jsonl elsewhere
+    request: Request | None = None
+    stop: Stop = field(default_factory=Stop)
 
 
 def train(training: Training) -> Path:
@@ -57,12 +65,14 @@ def train(training: Training) -> Path:
 
     Raises:
         DataError: labels or splits that cannot be used.
+        Interrupted: it was asked to stop; what was learned is saved.
         TrainingError: the folder holds another training, or the loss is no longer a number.
         WeightsError: the text encoder is missing.
     """
     training = _without_idle_context(training)
     data = _data(training.stores)
-    trained = _train(training, data, name=training.output.resolve().name)
+    name = training.output.resolve().name
+    trained = _train(training, data, name=name, request_in=training.output)
     if training.team.leads:
         write_report(training.output, [trained], data, training.device)
         write_curves(training.output / "log.jsonl", training.output / "curves.svg")
@@ -89,7 +99,11 @@ def train_seeds(training: Training, count: int) -> list[Path]:
         again = training.resume and (runs[seed] / "config.toml").exists()
         config = changed(training.config, {"seed": seed})
         one = replace(training, config=config, output=runs[seed], resume=again)
-        trained.append(_train(one, data, name=f"{name}-seed-{seed}"))
+        try:
+            name_of_seed = f"{name}-seed-{seed}"
+            trained.append(_train(one, data, name=name_of_seed, request_in=training.output))
+        except Interrupted as interrupted:
+            raise Interrupted(f"seed {seed}: {interrupted}") from None
         if training.team.leads:
             write_report(one.output, trained[-1:], data, training.device)
             write_curves(one.output / "log.jsonl", one.output / "curves.svg")
@@ -100,9 +114,11 @@ def train_seeds(training: Training, count: int) -> list[Path]:
     return [folder / "best.safetensors" for folder in runs.values()]
 
 
-def _train(training: Training, data: Mapping[str, Any], *, name: str) -> Trained:
+def _train(training: Training, data: Mapping[str, Any], *, name: str, request_in: Path) -> Trained:
     """Train in one folder; `name` is that of the checkpoint where the settings give none."""
     config, team = training.config, training.team
+    interruption = Interruption(training.stop, team)
+    interruption.check_all()
     require_free(training.output, resume=training.resume)  # before anything is fetched
     splits = _splits(training)
     encoder, about = encoder_of(config, offline=training.offline)
@@ -121,6 +137,8 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str) -> Trained
         watch=training.watch,
         log_to=training.log_to,
     )
+    if team.leads and training.request is not None:
+        write_request(request_in, training.request)
     with contextlib.closing(run), reproducible(training.device):
         run.log(kind="start", environment=environment(training.device), processes=team.world)
         at = fit(
@@ -130,10 +148,18 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str) -> Trained
             run,
             device=training.device,
             team=team,
+            stop=training.stop,
         )
-    if config.intervals and team.leads:
-        add_intervals(run.best, training.stores, device=training.device)
-    return Trained(config=config, at=at, test=_tested(training, run.best) if team.leads else {})
+    test: dict[str, Mapping[str, float | None]] = {}
+    try:
+        with interruption.leaving_together():
+            if team.leads and config.intervals:
+                add_intervals(run.best, training.stores, device=training.device)
+            if team.leads:
+                test = _tested(training, run.best, interruption)
+    except Interrupted:
+        raise Interrupted("trained, and not tested yet") from None
+    return Trained(config=config, at=at, test=test)
 
 
 def _without_idle_context(training: Training) -> Training:
@@ -178,8 +204,14 @@ def _new(training: Training, splits: Splits, encoder: Path | None) -> Checkpoint
     return new_checkpoint(training.config, encoder, splits.train, audio=audio, vision=vision)
 
 
-def _tested(training: Training, best: Path) -> dict[str, Mapping[str, float | None]]:
-    """The metrics of the best checkpoint on each test split that there is."""
+def _tested(
+    training: Training, best: Path, interruption: Interruption
+) -> dict[str, Mapping[str, float | None]]:
+    """The metrics of the best checkpoint on each test split that there is.
+
+    Raises:
+        Interrupted: the training is to stop.
+    """
     stores = {
         name: store
         for name, store in training.stores.items()
@@ -192,6 +224,7 @@ def _tested(training: Training, best: Path) -> dict[str, Mapping[str, float | No
         modalities=_modalities(training.config),
         classes=None,
         device=training.device,
+        report=lambda event: interruption.check(),
     )
     return {report.dataset: report.metrics for report in reports}
 

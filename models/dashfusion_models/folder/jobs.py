@@ -98,10 +98,11 @@ class Stop:
     def __init__(self) -> None:
         """Nobody does yet."""
         self.asked = False
+        self.signal: int | None = None  # that asked, where one did
 
-    def ask(self) -> None:
-        """Start nothing new; may be called from a signal handler."""
-        self.asked = True
+    def ask(self, signal: int | None = None) -> None:
+        """Start nothing new; may be called from the handler of a signal."""
+        self.asked, self.signal = True, signal
 
 
 def attempt(work: Work, job: Job) -> Outcome:

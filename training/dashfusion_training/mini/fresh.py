@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -40,7 +41,7 @@ def fresh_above(learned: Checkpoint, config: TrainConfig, stores: dict[str, Stor
         raise CheckpointError(
             f"{config.text_encoder}: is not the text encoder of {learned.name}; name that one"
         ) from error
-    return made
+    return replace(made, learned=learned.learned)  # what is fresh learned from nothing
 
 
 def main() -> int:

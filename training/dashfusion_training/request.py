@@ -1,0 +1,218 @@
+"""What a training was started with, kept in its folder so that it can go on and nothing else can.
+
+request.json is what was asked for beside the settings (config.toml) and the data (data.json).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dashfusion_models.errors import ConfigError, TrainingError
+from dashfusion_training.benchmarks import BENCHMARKS
+from dashfusion_training.config import TrainConfig, from_dict
+from dashfusion_training.files import first_line, write_whole, writing
+
+__all__ = [
+    "Request",
+    "read_request",
+    "request_of",
+    "require_same",
+    "started_settings",
+    "write_request",
+]
+
+REQUEST_FILE = "request.json"
+SCHEMA = "dashfusion/training-request/1"
+MOST_NAMED = 6  # differences in one line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Data sets and folders (absolute, or the name of a benchmark), device, preset and seeds.
+
+    `seeds` is how many trainings there are, None for one with the seed of its settings; `log_to`
+    names the writers.
+    """
+
+    dataset: tuple[str, ...]
+    data_root: str
+    media_root: str | None
+    device: str
+    preset: str
+    seeds: int | None
+    log_to: tuple[str, ...]
+
+    def require_alike(self, *, preset: str | None, seed: int | None, seeds: int | None) -> None:
+        """Refuse to go on with another preset, or with one seed where there are several.
+
+        Settings are compared one by one where the training goes on; more seeds may follow.
+
+        Raises:
+            TrainingError: something differs from what was asked for before.
+        """
+        several = f"{self.seeds} seeds"
+        for name, was, given in (
+            ("preset", self.preset, preset),
+            ("seed", several if self.seeds else None, seed),
+            ("seeds", None if self.seeds else "one training", seeds),
+        ):
+            if was is not None and given is not None and was != given:
+                raise TrainingError(
+                    f"{name}: {was} in RUN, {given} given; leave it out, or name another folder"
+                )
+
+
+def request_of(
+    datasets: Sequence[Path],
+    *,
+    data_root: Path,
+    media_root: Path | None,
+    device: str,
+    preset: str,
+    seeds: int | None,
+    log_to: Sequence[str],
+) -> Request:
+    """Return the request that means the same from any working folder."""
+
+    def named(dataset: Path) -> str:
+        is_name = str(dataset) in BENCHMARKS and not (dataset / "store.json").is_file()
+        return str(dataset if is_name else dataset.absolute())
+
+    return Request(
+        dataset=tuple(named(dataset) for dataset in datasets),
+        data_root=str(data_root.absolute()),
+        media_root=None if media_root is None else str(media_root.absolute()),
+        device=device,
+        preset=preset,
+        seeds=seeds,
+        log_to=tuple(log_to),
+    )
+
+
+def write_request(folder: Path, request: Request) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        TrainingError: the disk is full, or the folder cannot be written.
+    """
+    about = {"schema": SCHEMA, **dataclasses.asdict(request)}
+    path = folder / REQUEST_FILE
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(about, indent=1))
+
+
+def read_request(folder: Path) -> Request | None:
+    """Return what the training in `folder` was asked for; None where it does not say.
+
+    Raises:
+        TrainingError: the file is there and cannot be read.
+    """
+    path = folder / REQUEST_FILE
+    try:
+        about = json.loads(path.read_text("utf-8"))
+        if about.pop("schema") != SCHEMA:
+            raise ValueError("of another version")
+        lists = {name: tuple(about[name]) for name in ("dataset", "log_to")}
+        return Request(**{**about, **lists})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrainingError(
+            f"{path}: is damaged ({first_line(error)}); delete it and name the data sets again"
+        ) from error
+
+
+def started_settings(folder: Path) -> TrainConfig | None:
+    """The settings that the training in `folder` was started with, or the first of several.
+
+    Returns:
+        None where no training was started.
+
+    Raises:
+        TrainingError: they cannot be read.
+    """
+    for place in (folder, *sorted(folder.glob("seed-*"))):
+        if (place / "config.toml").exists():
+            return _started_with(place)
+    return None
+
+
+def require_same(folder: Path, config: TrainConfig, data: Mapping[str, Any]) -> None:
+    """Refuse to go on with other settings or data than those of the folder, naming what differs.
+
+    Raises:
+        TrainingError: something differs, or the folder cannot tell.
+    """
+    for name, what, former, now in (
+        ("config.toml", "with other settings", _started_with(folder).to_dict(), config.to_dict()),
+        ("data.json", "on other data or another text encoder", _data_of(folder), dict(data)),
+    ):
+        if differences := _differences(_plain(former), _plain(now)):
+            raise TrainingError(
+                f"{folder}: was started {what} ({name}: {'; '.join(differences)}); "
+                "name another folder"
+            )
+
+
+def _started_with(folder: Path) -> TrainConfig:
+    """The settings that the training in `folder` was started with.
+
+    Raises:
+        TrainingError: there is none, or its config.toml cannot be read.
+    """
+    file = folder / "config.toml"
+    try:
+        return from_dict(tomllib.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, ConfigError) as error:
+        raise TrainingError(
+            f"{file}: cannot be read ({first_line(error)}); name another folder"
+        ) from error
+
+
+def _data_of(folder: Path) -> dict[str, Any]:
+    file = folder / "data.json"
+    try:
+        return dict(json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainingError(
+            f"{file}: cannot be read ({first_line(error)}); name another folder"
+        ) from error
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is nested, under names joined by dots; lists for tuples."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= {f"{name}.{below}": inner for below, inner in _plain(value).items()}
+        else:
+            found[name] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def _differences(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Each value that differs, in words; a digest is not worth printing."""
+    found: list[str] = []
+    for name in sorted(former.keys() | now.keys()):
+        was, given = former.get(name), now.get(name)
+        above, _, last = name.rpartition(".")
+        if was == given:
+            continue
+        if name in former and name in now and last.endswith(("digest", "sha256")):
+            of = "" if last in ("digest", "sha256") else f" ({last.removesuffix('_sha256')})"
+            found.append(f"{above.removeprefix('data.')}: other content{of}")
+        else:
+            shown = name.removeprefix("data.")
+            found.append(f"{shown}: {_in_words(was)} in RUN, {_in_words(given)} given")
+    return found if len(found) <= MOST_NAMED else [*found[:MOST_NAMED], "and more"]
+
+
+def _in_words(value: Any) -> str:
+    return "none" if value is None else f"{value}"
