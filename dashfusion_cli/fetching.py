@@ -6,7 +6,7 @@ from dashfusion_cli.messages import say_note
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session
 
-__all__ = ["fetch_encoder"]
+__all__ = ["fetch_encoder", "fetch_encoder_of"]
 
 
 def fetch_encoder(name: str, *, offline: bool, session: Session) -> None:
@@ -27,3 +27,20 @@ def fetch_encoder(name: str, *, offline: bool, session: Session) -> None:
         return
     with show_progress(session) as board:
         locate(name, report=board)
+
+
+def fetch_encoder_of(checkpoint: Path, *, offline: bool, session: Session) -> None:
+    """Fetch the text encoder that a checkpoint with adapters belongs to, if it is not here yet.
+
+    Raises:
+        CheckpointError: it is no checkpoint.
+        WeightsError: the encoder may not be downloaded, or the download failed.
+    """
+    from dashfusion_models.checkpoint_about import checkpoint_facts
+    from dashfusion_models.weights import locate_folder
+
+    name = checkpoint_facts(checkpoint).text_encoder
+    if name is None:
+        return
+    fetch_encoder(name, offline=offline, session=session)
+    locate_folder(name, offline=True)

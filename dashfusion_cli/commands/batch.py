@@ -10,6 +10,7 @@ import typer
 
 from dashfusion_cli import options as opt
 from dashfusion_cli.asked import check_times, load_values, option_values
+from dashfusion_cli.fetching import fetch_encoder_of
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
@@ -128,8 +129,11 @@ def batch(
     _check_engine(context)
     from dashfusion_cli.folder_run import plan_folder, run_folder
     from dashfusion_models.folder import Batch, Surveyor
+    from dashfusion_models.weights import locate_checkpoint
 
     session, asked = session_of(context), context.params
+    found = locate_checkpoint(checkpoint, offline=offline)
+    fetch_encoder_of(found, offline=offline, session=session)
     with Surveyor() as survey, Batch(output, _recipe(asked), survey=survey, force=force) as results:
         plan = plan_folder(results, _wanted(asked), session)
         engine_now = _engine(asked, session, plan.to_do)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dashfusion_cli import options as opt
+from dashfusion_cli.fetching import fetch_encoder_of
 from dashfusion_cli.forms import form_of
 from dashfusion_cli.messages import say_warning
 from dashfusion_cli.output import Output
@@ -130,6 +131,7 @@ def evaluate(
         missing=missing,
         device=pick_device(device),
     )
+    fetch_encoder_of(asked.checkpoint, offline=offline, session=session)
     with Output(output, force=force) as out, Output(predictions, force=force) as table:
         with show_progress(session) as board:
             stores = _open_stores(context, board, asked)

@@ -104,7 +104,7 @@ class Analyzer(Closing):
             WeightsError: no weights of that name, or they are missing, unfinished or altered.
         """
         path = locate_checkpoint(checkpoint, offline=offline)
-        opened = Opened.of(path, device)
+        opened = Opened.of(path, device, offline=offline)
         require_features(opened.facts, path, audio=AUDIO_SPEC, vision=VISION_SPEC)
         engines = Engines(
             asr=asr, asr_model=asr_model, device=opened.speech_device, offline=offline

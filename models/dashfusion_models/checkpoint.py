@@ -5,6 +5,10 @@ digests of the samples that it learned from (`learned`), where they are known.
 Metadata: `dashfusion`, one JSON object with the format, the configuration, the feature
 specifications, the label range, the licence and how it was trained, and the calibration where there
 is one; `tokenizer`, a tokenizer.json.
+
+A checkpoint that was trained with adapters lacks its text encoder: it holds the adapters
+(`adapters.<linear map>.<down|up>`) and names the encoder that they belong to, which is looked up
+when the file is loaded.
 """
 
 from __future__ import annotations
@@ -39,11 +43,37 @@ from dashfusion_models.checkpoint_about import (
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError
+from dashfusion_models.network.adapters import adapter_state, is_adapted, merged
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
+from dashfusion_models.pretrained import WEIGHTS_FILE, encoder_weights
 from dashfusion_models.records import FeatureSpec, Modality
+from dashfusion_models.weights import file_sha256, locate_folder
 
-__all__ = ["Checkpoint", "holds_half", "load_checkpoint", "require_features", "save_checkpoint"]
+__all__ = [
+    "Adapters",
+    "Checkpoint",
+    "holds_half",
+    "load_checkpoint",
+    "require_features",
+    "save_checkpoint",
+]
+
+ENCODER = "text_encoder.bert."  # what a checkpoint with adapters leaves out of the network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapters:
+    """What a training changed in a text encoder, and which one that was.
+
+    `sha256` is that of the encoder's model.safetensors; `factors` are as `adapter_state` gives
+    them, empty while they are trained: then the network holds them.
+    """
+
+    text_encoder: str
+    sha256: str
+    factors: Mapping[str, torch.Tensor] = field(default_factory=dict, repr=False)
+
 
 LEARNED = "learned"
 
@@ -55,8 +85,8 @@ class Checkpoint:
     `audio` and `vision` name the features that it reads. `languages` are the ISO 639-1 codes that
     its text encoder learned from. `training` is free: data, settings, figures. `calibration` is
     None where nobody made one. `learned` are sorted digests of the samples that it learned from;
-    None where nobody kept them. `sha256` is that of the file it was loaded from, empty before it
-    was saved.
+    None where nobody kept them. `adapters` is None where the file holds the whole text encoder.
+    `sha256` is that of the file it was loaded from, empty before it was saved.
     """
 
     name: str
@@ -70,6 +100,7 @@ class Checkpoint:
     training: Mapping[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
     learned: Int64[np.ndarray, " n"] | None = None
+    adapters: Adapters | None = None
     sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -93,7 +124,7 @@ class Checkpoint:
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
     """Write the file whole or not at all; `half` stores floating point weights in 16 bits."""
-    tensors = {f"network.{k}": v for k, v in checkpoint.network.state_dict().items()}
+    tensors = _weights(checkpoint)
     if half:
         tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
     for modality in NORMALISED:
@@ -116,6 +147,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
     }
     if checkpoint.calibration is not None:
         about["calibration"] = checkpoint.calibration.to_dict()
+    if (adapters := checkpoint.adapters) is not None:
+        about["adapters"] = {"text_encoder": adapters.text_encoder, "sha256": adapters.sha256}
     metadata = {
         "dashfusion": json.dumps(about, sort_keys=True),
         "tokenizer": checkpoint.collate.tokenizer.to_str(),
@@ -128,11 +161,28 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
         beside.unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint for use: fp32, evaluation mode, on the CPU.
+def _weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The tensors of the network, or of what stands on a text encoder that is left out."""
+    state, adapters = checkpoint.network.state_dict(), checkpoint.adapters
+    if adapters is None:
+        return {f"network.{k}": v for k, v in state.items()}
+    encoder = checkpoint.network.text_encoder.bert
+    factors = adapter_state(encoder) if is_adapted(encoder) else adapters.factors
+    above = {f"network.{k}": v for k, v in state.items() if not k.startswith(ENCODER)}
+    return above | {f"adapters.{k}": v for k, v in factors.items()}
+
+
+def load_checkpoint(path: Path, *, offline: bool = False) -> Checkpoint:
+    """Read a checkpoint for use: fp32, evaluation mode, adapters merged, on the CPU.
+
+    Args:
+        path: a file that `save_checkpoint` wrote.
+        offline: do not download the text encoder that adapters belong to.
 
     Raises:
-        CheckpointError: the file is missing, is no checkpoint of ours, or is damaged.
+        CheckpointError: the file is missing, is no checkpoint of ours, or is damaged; or the text
+            encoder is another than its adapters belong to.
+        WeightsError: that text encoder is missing.
     """
     require_file(path)
     try:
@@ -143,7 +193,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise unreadable(path, error) from error
     about = read_about(path, metadata)
     try:
-        network = _build(about, tensors)
+        adapters = _adapters(about.get("adapters"), tensors)
+        network = _build(path, about, tensors, adapters, offline=offline)
         collate = Collator(
             tokenizer=load_tokenizer(metadata["tokenizer"]),
             context_tokens=network.config.context_tokens,
@@ -161,6 +212,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             training=about["training"],
             calibration=_calibration(about.get("calibration")),
             learned=tensors[LEARNED].numpy() if LEARNED in tensors else None,
+            adapters=adapters,
             sha256=sha256_of(path),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
@@ -177,19 +229,59 @@ def holds_half(path: Path) -> bool:
     return "F16" in kinds
 
 
-def _build(about: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> DashFusion:
+def _build(
+    path: Path,
+    about: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    adapters: Adapters | None,
+    *,
+    offline: bool,
+) -> DashFusion:
     """Build the network around its tensors, without drawing random weights first."""
-    config = NetworkConfig.from_dict(about["network"])
-    prefix = "network."
-    state = {
-        k.removeprefix(prefix): v.float() if v.is_floating_point() else v
-        for k, v in tensors.items()
-        if k.startswith(prefix)
-    }
     with _Undrawn():
-        network = DashFusion(config)
+        network = DashFusion(NetworkConfig.from_dict(about["network"]))
+    state = _named("network.", tensors)
+    if adapters is not None:
+        folder = _encoder_of(adapters, path, offline=offline)
+        weights = encoder_weights(folder, network.text_encoder.bert.state_dict())
+        whole = merged(weights, adapters.factors)
+        state |= {f"{ENCODER}{name}": weight for name, weight in whole.items()}
     network.load_state_dict(state)
     return network.eval()
+
+
+def _named(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with `prefix`, without it, in full precision."""
+    return {
+        name.removeprefix(prefix): values.float() if values.is_floating_point() else values
+        for name, values in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _adapters(
+    about: Mapping[str, Any] | None, tensors: Mapping[str, torch.Tensor]
+) -> Adapters | None:
+    """Read the adapters, where there are any."""
+    return None if about is None else Adapters(**about, factors=_named("adapters.", tensors))
+
+
+def _encoder_of(adapters: Adapters, path: Path, *, offline: bool) -> Path:
+    """Find the text encoder that adapters belong to.
+
+    Raises:
+        CheckpointError: there is another in its place.
+        WeightsError: it is missing.
+    """
+    folder = locate_folder(adapters.text_encoder, offline=offline)
+    found = file_sha256(folder / WEIGHTS_FILE)
+    if found != adapters.sha256:
+        raise CheckpointError(
+            f"{path}: belongs to the text encoder {adapters.text_encoder} with SHA-256 "
+            f"{adapters.sha256[:12]}…, but {folder / WEIGHTS_FILE} has {found[:12]}…; put the "
+            "former there, or train again"
+        )
+    return folder
 
 
 # By name: transformers puts functions of its own in the place of PyTorch's.

@@ -39,12 +39,16 @@ NORMALISED = ("audio", "vision")
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointFacts:
-    """What a file must be known for before its utterances are cut (see `Checkpoint`)."""
+    """What a file must be known for before its utterances are cut (see `Checkpoint`).
+
+    `text_encoder` names the one that its adapters belong to; None where the file holds it whole.
+    """
 
     audio: FeatureSpec
     vision: FeatureSpec
     languages: tuple[str, ...]
     modalities: tuple[Modality, ...]
+    text_encoder: str | None = None
 
 
 def checkpoint_head(path: Path) -> dict[str, Any]:
@@ -74,6 +78,7 @@ def checkpoint_facts(path: Path) -> CheckpointFacts:
             **{m: feature_spec(about["features"][m]) for m in NORMALISED},
             languages=tuple(about["languages"]),
             modalities=modalities_of(about["training"]),
+            text_encoder=about.get("adapters", {}).get("text_encoder"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(

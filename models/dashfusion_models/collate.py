@@ -116,8 +116,8 @@ class Collator:
         # The last so many word pieces stand in the last so many words.
         last = [" ".join(text.split()[-self.context_tokens :]) for text in said]
         before = self._before.encode_batch(last, add_special_tokens=False)
-        ends = [e.ids[-1:] for e in encoded]  # [SEP]
-        pieces = [b.ids + end if b.ids else [] for b, end in zip(before, ends, strict=True)]
+        opening, end = self._around_second
+        pieces = [opening + b.ids + end if b.ids else [] for b in before]
         return Tokens(ids=own.ids, real=own.real, before=_padded(pieces))
 
     @cached_property
@@ -126,6 +126,17 @@ class Collator:
         tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
         tokenizer.enable_truncation(self.context_tokens, direction="left")
         return tokenizer
+
+    @cached_property
+    def _around_second(self) -> tuple[list[int], list[int]]:
+        """Special pieces before and after the second of two texts.
+
+        A BERT has [SEP] after it; an MPNet reads `<s> A </s></s> B </s>`.
+        """
+        one, two = self.tokenizer.encode("").ids, self.tokenizer.encode("", "").ids
+        if len(two) > len(one) and two[: len(one)] == one:
+            return two[len(one) : -1], two[-1:]
+        return [], one[-1:]  # a tokenizer that knows no pairs
 
 
 def _padded(texts: list[list[int]]) -> Tokens:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dashfusion_models.checkpoint_about import CheckpointFacts, checkpoint_facts
 from dashfusion_models.device import may_have_gpu, pick_device
 from dashfusion_models.imports import IMPORTING_SCIPY
+from dashfusion_models.weights import locate_folder
 
 if TYPE_CHECKING:
     import torch
@@ -35,18 +36,23 @@ class Opened:
         self.facts, self._asked, self._loading = facts, device, loading
 
     @classmethod
-    def of(cls, path: Path, device: str) -> Opened:
+    def of(cls, path: Path, device: str, *, offline: bool = False) -> Opened:
         """Read the head of the file and begin to load the rest in a thread.
+
+        With `offline` a text encoder that the file lacks must be here already.
 
         Raises:
             CheckpointError: it is no checkpoint.
             DeviceError: the device that is named is not there.
+            WeightsError: the text encoder may not be downloaded, and is missing.
         """
         facts = checkpoint_facts(path)
+        if facts.text_encoder is not None and offline:
+            locate_folder(facts.text_encoder, offline=True)
         if device not in ("auto", "cpu"):
             pick_device(device)
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="network")
-        loading = pool.submit(_load, path, device)
+        loading = pool.submit(_load, path, device, offline)
         pool.shutdown(wait=False)
         return cls(facts, device, loading)
 
@@ -67,6 +73,7 @@ class Opened:
 
         Raises:
             CheckpointError: the file is damaged.
+            WeightsError: it lacks its text encoder, which is missing.
         """
         return self._loading.result()
 
@@ -77,12 +84,12 @@ class Opened:
         return str(self.wait()[1])
 
 
-def _load(path: Path, device: str) -> tuple[Checkpoint, torch.device]:
+def _load(path: Path, device: str, offline: bool) -> tuple[Checkpoint, torch.device]:
     from dashfusion_models import score  # noqa: F401  (needed next)
     from dashfusion_models.checkpoint import load_checkpoint
 
     with IMPORTING_SCIPY:  # transformers does, while it builds the text encoder
-        checkpoint = load_checkpoint(path)
+        checkpoint = load_checkpoint(path, offline=offline)
     return _placed(checkpoint, pick_device(device))
 
 

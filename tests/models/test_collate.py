@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import RobertaProcessing
 
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.network.sequence import Tokens
@@ -65,6 +68,22 @@ def test_what_was_said_last_is_the_context(tokenizer: Tokenizer) -> None:
     ]
     assert names == [["fair", "good", "superb", "[SEP]"], ["the", "film", "[SEP]"], [], []]
     assert [WORDS[i] for i in text.ids[0].tolist()] == ["[CLS]", "the", "film", "[SEP]"]
+
+
+def test_the_pair_form_of_the_tokenizer_stands_around_the_context() -> None:
+    """As an MPNet reads two texts; the reference is the tokenizer's own encoding of the pair."""
+    words = {w: i for i, w in enumerate(("<s>", "<pad>", "</s>", "<unk>", "good", "film"))}
+    tokenizer = Tokenizer(WordPiece(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
+    said = [Features("good film", None, None, context="film good"), Features("good", None, None)]
+    tokens = collator(load_tokenizer(tokenizer.to_str()), 8)(said).text
+    assert isinstance(tokens, Tokens) and tokens.before is not None
+    pieces = tokens.pieces()
+    pairs = [tokenizer.encode("good film", "film good").ids, tokenizer.encode("good").ids]
+    for row, pair in enumerate(pairs):
+        assert pieces.ids[row][pieces.real[row]].tolist() == pair
+        assert pieces.positions[row][pieces.real[row]].tolist() == list(range(len(pair)))
 
 
 def test_a_network_without_context_is_told_none(tokenizer: Tokenizer) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
-from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, require_features
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
 from dashfusion_models.checkpoint_about import checkpoint_head
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
 from dashfusion_models.digest import sha256_of
@@ -18,7 +17,13 @@ from dashfusion_models.errors import CheckpointError, ConfigError, WeightsError
 from dashfusion_models.near import hinted
 from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
-from dashfusion_models.records import MODALITIES, FeatureSpec, Modality
+from dashfusion_models.pretrained import (
+    CONFIG_FILE,
+    TOKENIZER_FILE,
+    WEIGHTS_FILE,
+    encoder_weights,
+)
+from dashfusion_models.records import FeatureSpec, Modality
 from dashfusion_models.weights import (
     is_folder,
     locate_checkpoint,
@@ -29,6 +34,14 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 from dashfusion_training.readout import with_readout
 from dashfusion_training.sample_digests import digests_of, joined
+from dashfusion_training.start import (
+    adapted_encoder,
+    add_adapters,
+    go_on,
+    inherited_license,
+    require_alike,
+    require_same_encoder,
+)
 
 __all__ = [
     "encoder_facts",
@@ -39,11 +52,7 @@ __all__ = [
     "start_facts",
 ]
 
-CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE = "config.json", "tokenizer.json", "model.safetensors"
 ENCODER_FILES = (CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE)
-PREFIXES = ("bert.", "model.", "")  # how a BERT's tensors are named, by who saved it
-NOT_STATED = "not stated"  # a licence that the maker of a checkpoint did not name
-INHERITED = " (inherited from "
 
 
 def require_parts(config: TrainConfig, *, offline: bool = False) -> None:
@@ -122,10 +131,11 @@ def new_checkpoint(
     Raises:
         WeightsError: the folder lacks config.json, tokenizer.json or fitting weights.
     """
-    start = load_checkpoint(_start_path(config)) if config.start else None
+    start = load_checkpoint(_start_path(config), offline=True) if config.start else None
+    encoder = encoder or adapted_encoder(config, start)
     about, tokenizer = _described(encoder, start)
     if start is not None:
-        _require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
+        require_alike(start, config, tokenizer=tokenizer, audio=audio, vision=vision)
     collate = _collator(tokenizer, samples, config, start, audio=audio, vision=vision)
     shape = network_config(
         config,
@@ -138,8 +148,10 @@ def new_checkpoint(
     network = DashFusion(shape)
     if encoder is not None:
         _load_pretrained(network, encoder)
+    adapters = add_adapters(network, config, encoder, start)
     if start is not None:
-        _go_on(network, start, config, takes_encoder=encoder is None)
+        require_same_encoder(start, config, adapters, takes_encoder=encoder is None)
+        go_on(network, start, config, takes_encoder=encoder is None)
     return Checkpoint(
         name=config.name or "unnamed",
         network=network,
@@ -148,8 +160,9 @@ def new_checkpoint(
         vision=vision,
         label_range=config.label_range,
         languages=config.languages,
-        license=config.license or _inherited_license(start),
+        license=config.license or inherited_license(start),
         learned=joined(digests_of(samples), start.learned if start else None),
+        adapters=adapters,
     )
 
 
@@ -164,81 +177,6 @@ def _described(encoder: Path | None, start: Checkpoint | None) -> tuple[dict[str
         return about, (encoder / TOKENIZER_FILE).read_text("utf-8")
     except (OSError, ValueError) as error:
         raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error
-
-
-def _inherited_license(start: Checkpoint | None) -> str:
-    """What binds whoever goes on from `start`, and says from where; nobody's word without one."""
-    if start is None or start.license in ("", NOT_STATED):
-        return NOT_STATED
-    if INHERITED in start.license:
-        return start.license
-    return f"{start.license}{INHERITED}{start.name})"
-
-
-def _require_alike(
-    start: Checkpoint,
-    config: TrainConfig,
-    *,
-    tokenizer: str,
-    audio: FeatureSpec,
-    vision: FeatureSpec,
-) -> None:
-    """Refuse a start whose weights mean something else here.
-
-    Raises:
-        CheckpointError: it was made for other features or another vocabulary.
-    """
-    require_features(
-        start,
-        config.start,
-        audio=audio if "audio" in start.modalities else start.audio,
-        vision=vision if "vision" in start.modalities else start.vision,
-    )
-    words = load_tokenizer(tokenizer).get_vocab()
-    if start.collate.tokenizer.get_vocab() != words:
-        raise CheckpointError(
-            f"{config.start}: reads the words of another text encoder; give --text-encoder"
-        )
-
-
-def _go_on(
-    network: DashFusion, start: Checkpoint, config: TrainConfig, *, takes_encoder: bool
-) -> None:
-    """Take the weights of what `start` was trained with, on the scale of `config`.
-
-    Its encoders of other modalities hold random weights, which are left. With `takes_encoder` its
-    pretrained text encoder is taken in any case.
-
-    Raises:
-        ConfigError: its network has another shape.
-    """
-    left = tuple(f"{m}_encoder." for m in MODALITIES if m not in start.modalities)
-    state = {
-        name: weight
-        for name, weight in start.network.state_dict().items()
-        if not name.startswith(left) or (takes_encoder and name.startswith("text_encoder.bert."))
-    }
-    state |= _on_scale(start, config.label_range)
-    try:
-        network.load_state_dict({**network.state_dict(), **state})
-    except RuntimeError as error:
-        raise ConfigError(
-            f"start: {start.name} has another shape ({str(error).splitlines()[-1].strip()}); "
-            "train with its settings"
-        ) from error
-
-
-def _on_scale(start: Checkpoint, wanted: tuple[float, float]) -> dict[str, torch.Tensor]:
-    """The last layer, so that what scored at an end of the range of `start` does so of `wanted`."""
-    if start.label_range == wanted:
-        return {}
-    (low, high), (new_low, new_high) = start.label_range, wanted
-    factor = (new_high - new_low) / (high - low)
-    state, last = start.network.state_dict(), f"head.{len(start.network.head) - 1}"
-    return {
-        f"{last}.weight": state[f"{last}.weight"] * factor,
-        f"{last}.bias": (state[f"{last}.bias"] - low) * factor + new_low,
-    }
 
 
 def start_facts(config: TrainConfig, *, offline: bool = False) -> dict[str, str]:
@@ -304,23 +242,14 @@ def _only_shape(about: dict[str, object]) -> dict[str, object]:
 
 def _load_pretrained(network: DashFusion, encoder: Path) -> None:
     """Load the encoder's weights; every tensor that the network has must be found."""
-    weights = encoder / WEIGHTS_FILE
-    if not weights.is_file():
-        raise WeightsError(f"{weights}: no such file; text encoders are read from safetensors")
-    found = load_file(weights)
     wanted = network.text_encoder.bert.state_dict()
-    for prefix in PREFIXES:
-        named = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
-        if set(wanted) <= set(named):
-            try:
-                network.text_encoder.bert.load_state_dict({k: named[k] for k in wanted})
-            except RuntimeError as error:
-                raise WeightsError(
-                    f"{weights}: does not fit its config.json; fetch both again"
-                ) from error
-            return
-    missing = sorted(set(wanted) - set(found))
-    raise WeightsError(f"{weights}: lacks {missing[0]}; name a BERT-like text encoder")
+    found = encoder_weights(encoder, wanted)
+    try:
+        network.text_encoder.bert.load_state_dict(found)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{encoder / WEIGHTS_FILE}: does not fit its config.json; fetch both again"
+        ) from error
 
 
 def _collator(

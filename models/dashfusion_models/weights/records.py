@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dashfusion_models.digest import sha256_of
+from dashfusion_models.errors import WeightsError
 
-__all__ = ["VerifiedFiles", "cache_folder"]
+__all__ = ["VerifiedFiles", "cache_folder", "file_sha256"]
 
 
 def cache_folder() -> Path:
@@ -19,6 +20,18 @@ def cache_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("dashfusion", appauthor=False))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file of weights, read again only where size or time have changed.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        return VerifiedFiles("text-encoders").sha256(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); fetch it again") from error
 
 
 @dataclass(frozen=True)

@@ -122,3 +122,14 @@ def test_context_needs_room() -> None:
                            context_tokens=8))  # fmt: skip
     with pytest.raises(ConfigError, match="context_tokens"):
         tiny_config(context_tokens=-1)
+
+
+def test_an_mpnet_counts_positions_from_two_and_ends_a_text_twice() -> None:
+    """128 word pieces, </s> twice, and two positions that nothing has: 132 before any context."""
+    mpnet = {**TINY_BERT, "model_type": "mpnet", "pad_token_id": 1}
+    with pytest.raises(ConfigError, match="has room for 7"):
+        DashFusion(tiny_config(text_encoder={**mpnet, "max_position_embeddings": 139},
+                               context_tokens=8))  # fmt: skip
+    network = DashFusion(tiny_config(text_encoder={**mpnet, "max_position_embeddings": 140},
+                                     context_tokens=8)).eval()  # fmt: skip
+    assert network.text_encoder(told([128], [10])).values.isfinite().all()

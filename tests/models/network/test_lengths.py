@@ -35,11 +35,12 @@ def tokens(lengths: list[int]) -> Tokens:
     return Tokens(ids=torch.randint(1, 100, real.shape, generator=draw), real=real)
 
 
+@pytest.mark.parametrize("even_width", [None, 4608])
 @pytest.mark.parametrize("lengths", [[3, 128, 40, 88, 90, 5], [7], [4, 4, 4], [0, 128, 9], [0, 0]])
-def test_packed_rows_hold_every_text_once(lengths: list[int]) -> None:
+def test_packed_rows_hold_every_text_once(lengths: list[int], even_width: int | None) -> None:
     """Read back through `rows` and `columns`, each text is whole, counts from 0, sees itself."""
     texts = tokens(lengths)
-    packed = pack(texts.pieces())
+    packed = pack(texts.pieces(), even_width=even_width)
     real = texts.real
     assert sum(rows.ids.numel() for rows in packed.rows) < 1.3 * sum(lengths) + 128
 
@@ -64,6 +65,21 @@ def test_packed_rows_hold_every_text_once(lengths: list[int]) -> None:
                     assert torch.equal(seen.nonzero().squeeze(1), of_text.sort().values)
                 assert seen.any()  # else a softmax would have nothing to share out
         start += height * width
+
+
+def test_rows_are_as_wide_as_costs_least() -> None:
+    """Texts of 30 tokens: one fills half a row of 48; where attention is dear, it stays so."""
+    texts = tokens([30] * 32).pieces()
+
+    def computed(even_width: int | None) -> int:
+        return sum(rows.ids.numel() for rows in pack(texts, even_width=even_width).rows)
+
+    assert computed(4608) == 30 * 32
+    assert {rows.ids.shape[1] for rows in pack(texts, even_width=1).rows} == {30}
+    draw = np.random.default_rng(0)
+    lengths = np.clip(draw.lognormal(3.7, 0.4, 32), 3, 128).astype(np.int64).tolist()
+    packed = pack(tokens(lengths).pieces(), even_width=4608)
+    assert sum(rows.ids.numel() for rows in packed.rows) < 1.06 * sum(lengths)
 
 
 def test_a_text_with_gaps_keeps_its_positions_and_touches_no_other() -> None:

@@ -34,7 +34,7 @@ def test_pins_look_like_sha256_and_files_have_one_main() -> None:
             assert file.sha256 is None or len(bytes.fromhex(file.sha256)) == 32
 
 
-@pytest.mark.parametrize("name", ["whisper-base", "minilm"])
+@pytest.mark.parametrize("name", ["whisper-base", "minilm", "mpnet"])
 def test_the_real_packages_fit(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dashfusion_models.weights.places import package_pieces
 

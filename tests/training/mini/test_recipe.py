@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dashfusion_training.mini.recipe import FINAL_VIDEOS, write_manifests
+from dashfusion_training.mini.recipe import (
+    FINAL_VIDEOS,
+    GOEMOTIONS_SCORES,
+    write_manifests,
+)
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -54,10 +58,36 @@ def test_what_is_heard_is_of_the_same_clips(rows: dict[str, list[dict[str, str]]
 def test_sizes_and_official_splits(rows: dict[str, list[dict[str, str]]]) -> None:
     assert {name: len(found) for name, found in rows.items()} == {
         "mosi_clips": 306, "mosi_heard": 306, "mosi_text": 1803, "mosei_text": 22856,
-        "ravdess": 1194, "javanese": 192, "faces": 3503,
+        "ravdess": 1194, "javanese": 192, "faces": 3503, "goemotions": 43410 + 1086 + 5427,
     }  # fmt: skip
     assert sum(r["split"] == "test" for r in rows["mosei_text"]) == 4659
     assert sum(r["split"] == "test" for r in rows["mosi_text"]) == 686
     assert {r["person"] for r in rows["ravdess"] if r["split"] == "test"} == {
         "17", "18", "19", "20",
     }  # fmt: skip
+
+
+def test_each_emotion_of_the_comments_has_a_score() -> None:
+    names = (DATA / "goemotions" / "labels.txt").read_text("utf-8").split()
+    assert set(names) == set(GOEMOTIONS_SCORES)
+    assert all(-3 <= score <= 3 for score in GOEMOTIONS_SCORES.values())
+    unclear = ("neutral", "confusion", "curiosity", "realization", "surprise")
+    assert all(abs(GOEMOTIONS_SCORES[name]) < 0.5 for name in unclear)
+
+
+def test_a_comment_has_the_mean_of_its_emotions(rows: dict[str, list[dict[str, str]]]) -> None:
+    """Against the file itself, read by hand."""
+    names = (DATA / "goemotions" / "labels.txt").read_text("utf-8").split()
+    lines = (DATA / "goemotions" / "train.tsv").read_text("utf-8").splitlines()
+    found = {row["id"]: row for row in rows["goemotions"] if row["split"] == "train"}
+    several = 0
+    for line in lines[:2000]:
+        text, numbers, name = line.split("\t")
+        emotions = [names[int(number)] for number in numbers.split(",")]
+        mean = sum(GOEMOTIONS_SCORES[emotion] for emotion in emotions) / len(emotions)
+        assert float(found[name]["label"]) == pytest.approx(mean, abs=1e-5)
+        assert found[name]["text"] == text or "[NAME]" in text or "[RELIGION]" in text
+        several += len(emotions) > 1
+    assert several > 100
+    assert not any("[NAME]" in row["text"] for row in found.values())
+    assert not {row["video_id"] for row in found.values()} - {""}

@@ -1,4 +1,4 @@
-"""The manifests of dashfusion-mini, written from a folder of data sets.
+"""The manifests of dashfusion-mini and dashfusion-base, written from a folder of data sets.
 
     python -m dashfusion_training.mini.recipe --data DATA --output MANIFESTS
 
@@ -38,6 +38,21 @@ VALID_SPEAKERS, TEST_SPEAKERS = frozenset({"15", "16"}), frozenset({"17", "18", 
 VALID_ACTORS, TEST_ACTORS = frozenset({"06"}), frozenset({"07", "08"})
 VALID_PERSONS, TEST_PERSONS = 8, 20  # of 100 buckets
 
+# GoEmotions: each emotion as a score on [-3, 3]. A comment with several has their mean. Those that
+# say nothing of good or bad, or may say either, stand at 0 or near it.
+GOEMOTIONS_SCORES = {
+    "admiration": 2.0, "amusement": 1.5, "anger": -2.0, "annoyance": -1.5, "approval": 1.0,
+    "caring": 1.0, "confusion": -0.25, "curiosity": 0.0, "desire": 0.5, "disappointment": -1.5,
+    "disapproval": -1.25, "disgust": -2.25, "embarrassment": -1.0, "excitement": 2.0,
+    "fear": -1.5, "gratitude": 2.0, "grief": -2.0, "joy": 2.25, "love": 2.5,
+    "nervousness": -0.75, "optimism": 1.25, "pride": 1.75, "realization": 0.0, "relief": 1.25,
+    "remorse": -1.25, "sadness": -1.75, "surprise": 0.0, "neutral": 0.0,
+}  # fmt: skip
+# Names were taken out of the comments; words stand in their place, as people would have written.
+GOEMOTIONS_NAMES = {"[NAME]": "Alex", "[RELIGION]": "religion"}
+# What shows how a training goes must not cost as much as it; every fifth comment will do.
+GOEMOTIONS_VALID_EVERY = 5
+
 
 def write_manifests(data: Path, output: Path) -> list[Path]:
     """Write the manifest of each source whose folder lies in `data`; return their paths."""
@@ -50,6 +65,7 @@ def write_manifests(data: Path, output: Path) -> list[Path]:
         "ravdess": _ravdess,
         "javanese": _javanese,
         "faces": _faces,
+        "goemotions": _goemotions,
     }
     written = []
     for name, rows in sources.items():
@@ -138,6 +154,26 @@ def _faces(data: Path) -> Iterator[ManifestRow]:
             else "train"
         )  # fmt: skip
         yield _media(data, path, row["emotion"], "vision", row["person"], split)
+
+
+def _goemotions(data: Path) -> Iterator[ManifestRow]:
+    """Comments of everyday life, most of which say little; no video, and nothing before them."""
+    folder = data / "goemotions"
+    names = (folder / "labels.txt").read_text("utf-8").split()
+    for split, file in (("train", "train"), ("valid", "dev"), ("test", "test")):
+        lines = (folder / f"{file}.tsv").read_text("utf-8").splitlines()
+        for line in lines[:: GOEMOTIONS_VALID_EVERY if split == "valid" else 1]:
+            text, numbers, name = line.split("\t")
+            scores = [GOEMOTIONS_SCORES[names[int(number)]] for number in numbers.split(",")]
+            for taken_out, word in GOEMOTIONS_NAMES.items():
+                text = text.replace(taken_out, word)
+            yield {
+                "text": text,
+                "label": f"{sum(scores) / len(scores):g}",
+                "split": split,
+                "id": name,
+                "modalities": "text",
+            }
 
 
 def _media(
