@@ -91,6 +91,11 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; whatever goes wrong ends here."""
+    with _no_stream_missing():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     silence_telemetry(offline=_offline(arguments))
     session = Session()
     command: Any = typer.main.get_command(app)
@@ -175,6 +180,24 @@ def _terminate(*_: object) -> NoReturn:
 
 def _offline(arguments: Sequence[str]) -> bool:
     return "--offline" in arguments or asked_offline()
+
+
+@contextlib.contextmanager
+def _no_stream_missing() -> Iterator[None]:
+    """Write to nowhere what goes to a stream that was closed before the start, as by `2>&-`.
+
+    Else Python has None in its place, and the next file that is opened takes its number, where
+    libraries print.
+    """
+    with contextlib.ExitStack() as streams:
+        for name, redirected in (
+            ("stdout", contextlib.redirect_stdout),
+            ("stderr", contextlib.redirect_stderr),
+        ):
+            if getattr(sys, name) is None:
+                nowhere = streams.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                streams.enter_context(redirected(nowhere))
+        yield
 
 
 @contextlib.contextmanager

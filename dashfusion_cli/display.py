@@ -90,7 +90,9 @@ class _Above:
         """Wait for the end of a line: what is drawn begins on a line of its own."""
 
     def finish(self) -> None:
-        """Print the line that was never ended."""
-        if self._begun:
-            self._stderr.write(self._begun)
-            self._stderr.flush()
+        """Print the line that was never ended; what a thread still writes goes on after it."""
+        with self._lock:
+            begun, self._begun = self._begun, ""
+            if begun:
+                self._stderr.write(begun)
+                self._stderr.flush()

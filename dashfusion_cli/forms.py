@@ -68,10 +68,9 @@ def form_of(context: typer.Context, forms: type[Form]) -> Form:
     if ending in known:
         return forms(known[ending])
     if ending and chosen == "DEFAULT":
-        way_out = f"give --format, or an ending of {', '.join(known)}"
-        raise typer.BadParameter(
-            f"no form ends in {output.suffix}; {way_out}", param_hint="--output"
-        )
+        way_out = f"give --format, or end the name in {', '.join(known)}"
+        fact = f"{output.suffix}: not a known output format"
+        raise typer.BadParameter(f"{fact}; {way_out}", param_hint="--output")
     return form
 
 
@@ -84,7 +83,7 @@ def check_form(asked: dict[str, Any]) -> None:
     form = asked["format"]
     if form in _OF_ONE_FILE and len(asked["media"]) > 1:
         fact = f"{form} goes with one MEDIA at a time{_OF_ONE_FILE[form]}"
-        raise typer.BadParameter(fact, param_hint="--format")
+        raise typer.BadParameter(fact, param_hint="MEDIA")
     if asked["caption_scores"] and form not in _SUBTITLES:
         raise typer.BadParameter("goes with --format srt or vtt", param_hint="--caption-scores")
     if asked["embed_video"] and form is not AnalysisForm.html:

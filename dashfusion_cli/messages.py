@@ -67,4 +67,5 @@ def set_loudness(session: Session) -> None:
 def _print(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # stderr may be closed
         encoding = sys.stderr.encoding or "utf-8"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        sys.stderr.write(f"{text}\n")  # at once, or lines of two threads may join

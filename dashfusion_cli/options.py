@@ -178,7 +178,7 @@ CacheLimit = Annotated[
         "--cache-limit",
         metavar="GB",
         min=0,
-        help="Features kept in the cache; beyond it, those used longest ago go.",
+        help="Maximum size of cached features in GB; the least recently used are removed.",
     ),
 ]
 MediaRoot = Annotated[
@@ -236,8 +236,8 @@ Segments = Annotated[
     setting(
         "--segments",
         metavar="HOW",
-        help="Unit to score: sentence, the length of windows in seconds, or whole (the file as one "
-        "utterance: another question, for clips of a few seconds).",
+        help="Unit to score: sentence, whole (the file as one utterance; only for clips of a few "
+        "seconds), or the length of windows in seconds.",
     ),
 ]
 Without = Annotated[

@@ -139,7 +139,8 @@ def _offer_folder(folder: Path) -> None:
     """Make a missing folder if somebody at a terminal says so; a mistyped name makes none."""
     fact = f"{folder}: no such folder"
     if not _agreed(f"{fact}; create it? [y/N] "):
-        raise ConfigError(f"{fact}; create it first: mkdir -p {shlex.quote(str(folder))}")
+        command = "" if os.name == "nt" else f": mkdir -p {shlex.quote(str(folder))}"
+        raise ConfigError(f"{fact}; create it first{command}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -47,11 +47,13 @@ def show_progress(session: Session) -> Iterator[Board]:
     """Yield the board that fits stderr: bars on a terminal, lines elsewhere, nothing if quiet."""
     if session.quiet:
         yield _Silence()
-    elif sys.stderr.isatty():
-        with contextlib.closing(_Bars(Console(file=sys.stderr))) as bars:
-            yield bars
-    else:
+        return
+    console = Console(file=sys.stderr)
+    if not sys.stderr.isatty() or console.is_dumb_terminal:
         yield PlainLines(sys.stderr)
+        return
+    with contextlib.closing(_Bars(console)) as bars:
+        yield bars
 
 
 class _Silence:
@@ -188,7 +190,7 @@ class PlainLines:
                     left_s = max(0.0, event.total - event.done) / speed
                     facts.append(f"{duration(left_s)} left")
             with contextlib.suppress(OSError, ValueError):  # stderr may be closed
-                print(f"{self._title}{event.stage} {', '.join(facts)}", file=self._stream)
+                self._stream.write(f"{self._title}{event.stage} {', '.join(facts)}\n")
                 self._stream.flush()
 
     def aside(self) -> AbstractContextManager[None]:

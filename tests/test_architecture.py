@@ -81,6 +81,6 @@ def test_files_stay_readable() -> None:
         path.relative_to(ROOT).as_posix(): lines
         for package in PACKAGES
         for path in (ROOT / package).rglob("*.py")
-        if (lines := len(path.read_text("utf-8").splitlines())) > 310
+        if (lines := len(path.read_text("utf-8").splitlines())) > 500
     }
     assert long == {}

@@ -6,15 +6,19 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import av
 import pandas as pd
 import pytest
 
-from dashfusion_models import Analysis
+from dashfusion_models import Analysis, AnalyzeOptions
+from dashfusion_models.records import Streams
 from dashfusion_models.weights import locate_checkpoint
+from tests.cli import conftest as planted
 from tests.training.tiny import SCORE_OF, write_tiny_encoder
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +80,21 @@ def test_one_clip_to_a_data_frame(run: Run, tmp_path: Path) -> None:
     for driver, segment in zip(frame["driver"], analysis.segments, strict=True):
         pulls = {m: abs(v) for m, v in segment.contributions.items() if v is not None}
         assert pulls[driver] == max(pulls.values())
+
+
+def test_rows_without_a_score_have_no_driver(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """As with words that are left out, or that are not read."""
+    nothing = Streams[float | None](text=None, audio=None, vision=None)
+    silent = planted.segment("Nothing.", contributions=nothing, interval=None, label=None)
+    found = planted.analysis("clip.mp4", replace(silent, score=None), planted.segment("Something."))
+    analyzer = MagicMock()
+    analyzer.load.return_value.__enter__.return_value.analyze.return_value = found
+    monkeypatch.setattr("dashfusion_models.Analyzer", analyzer)
+    frame = run("One clip to a data frame")["frame"]
+    assert frame["driver"].isna().tolist() == [True, False]
+    assert frame["driver"][1] == "text"
+    last_lines = EXAMPLES["A checkpoint of your own"].partition("best = train(training)\n")[2]
+    exec(last_lines, {"Analyzer": analyzer, "AnalyzeOptions": AnalyzeOptions, "best": "best"})
 
 
 def write_beginning(target: Path, *, until_s: float) -> None:

@@ -101,8 +101,8 @@ def analyze(
     check_times(context.params)
     context.params["format"] = form_of(context, AnalysisForm)
     check_form(context.params)
-    _first_must_exist(media)
     _check_overlay(overlay, media, force=force)
+    _first_must_exist(media)
     latest: list[Analysis] = []
     with Output(output, force=force) as out:
         options = options_of(context.params)
@@ -166,8 +166,8 @@ def _check_overlay(overlay: Path | None, media: list[Path], *, force: bool) -> N
         )
     if len(media) > 1:
         raise typer.BadParameter("goes with one MEDIA at a time", param_hint="--overlay")
+    _must_exist(media[0])  # before a missing folder is offered
     check_place(overlay, "--overlay", force=force)
-    _must_exist(media[0])
     from dashfusion_models.media import moving_pictures
 
     if overlay.exists() and overlay.samefile(media[0]):

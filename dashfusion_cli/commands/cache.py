@@ -17,20 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _DAY_S = 24 * 3600.0
-_Form = Annotated[opt.TableOrJson, setting("--format", help="The form of the result.")]
+_Form = Annotated[opt.TableOrJson, setting("--format", help="Output format.")]
 _Names = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="NAME", help="Names of `cache list`, or of data sets; all features if none."
+        metavar="NAME", help="Names of `cache list`, or of data sets (default: all features)."
     ),
 ]
 _OlderThan = Annotated[
     float | None,
-    setting("--older-than", metavar="DAYS", min=0, help="Only what was not used for so many days."),
+    setting("--older-than", metavar="DAYS", min=0, help="Only entries not used for DAYS days."),
 ]
-_Weights = Annotated[
-    bool, setting("--weights", help="Also weights that were downloaded or joined there.")
-]
+_Weights = Annotated[bool, setting("--weights", help="Also remove cached weights.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +78,7 @@ def clear(
 ) -> None:
     """Remove features of data sets from the cache; they are extracted again when needed.
 
-    What a running command uses stays.
+    Entries in use are kept.
     """
     found = _chosen(names or (), weights=weights)
     if older_than is not None:

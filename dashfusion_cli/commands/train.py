@@ -51,7 +51,8 @@ _Preset = Annotated[
     setting(
         "--preset",
         metavar="NAME",
-        help="Preset of settings to start from (default: that of the data set).",
+        help="Preset of settings to start from (default: that of the data set, or finetune with "
+        "--finetune).",
     ),
 ]
 _Finetune = Annotated[
@@ -59,8 +60,7 @@ _Finetune = Annotated[
     setting(
         "--finetune",
         metavar="NAME|PATH",
-        help="Go on from this checkpoint, with its network and its text encoder: the way for few "
-        "clips.",
+        help="Start from this checkpoint (recommended for few clips).",
     ),
 ]
 _Set = Annotated[

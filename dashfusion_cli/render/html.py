@@ -3,6 +3,7 @@
 import base64
 import os
 import shlex
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def render_html(
         preview_text=base64.b64encode(preview.data).decode("ascii") if preview else "",
         facts=_facts(record, kind),
         about=_about(record, settings or {}),
-        embed_command=_embed_command(record["media"]["path"]),
+        embed_command=None if settings else _embed_command(record["media"]["path"]),
         whole=_whole(record, kind),
         without=without,
         sentences=sentences,
@@ -111,8 +112,8 @@ def _kind(record: Mapping[str, Any]) -> Literal["video", "audio", "image"]:
 
 
 def _embed_command(media: str) -> str:
-    """Return the command that makes a page with a copy of the media inside."""
-    path = shlex.quote(media)
+    """Return the command that makes this page, of default settings, with a copy of the media."""
+    path = subprocess.list2cmdline([media]) if os.name == "nt" else shlex.quote(media)
     return f"dashfusion analyze {path} --format html --embed-video --output page.html"
 
 
@@ -159,13 +160,19 @@ def _about(record: Mapping[str, Any], settings: Mapping[str, str]) -> list[tuple
         "SHA-256 of the model": model["sha256"],
         "Licence of its weights": model["license"],
         "Scale": f"{low:g} to {high:g}".replace("-", "\N{MINUS SIGN}"),
-        "Speech": f"{asr['engine']}, {asr['model']}" if asr else "not recognised",
+        "Speech": f"{asr['engine']}, {asr['model']}" if asr else _given(record),
         "Language": _language(record["language"]) if record["language"] else "none",
         "Ran on": ", ".join(f"{name}: {place}" for name, place in places.items()),
         "Settings": ", ".join(f"{n} {v}".strip() for n, v in settings.items()) or "the defaults",
         "Made by": f"dashfusion {record['tool']['version']}",
     }
     return list(facts.items())
+
+
+def _given(record: Mapping[str, Any]) -> str:
+    """Say where words came from that were not recognised."""
+    transcript = record.get("run", {}).get("transcript")
+    return f"transcript {Path(transcript).name}" if transcript else "not recognised"
 
 
 def _gauge(overall: Mapping[str, Any], scale: Sequence[float]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Everything that stays the same for a while is drawn once and laid over picture a
 """
 
 import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -63,7 +63,7 @@ class Overlay:
         self._range = analysis.model.label_range
         self._segments = analysis.segments
         self._starts = [segment.start_s for segment in analysis.segments]
-        captions = [captions_of(segment) for segment in analysis.segments]
+        captions = [_named(captions_of(segment), segment.speaker) for segment in self._segments]
         self._captions = [caption for of_segment in captions for caption in of_segment]
         self._caption_starts = [caption.start_s for caption in self._captions]
         strip = (width, min(height, self._sizes.curve))
@@ -190,6 +190,15 @@ class Overlay:
     def _widest(self, caption: Caption, size: int) -> int:
         font = self._fonts.words(caption.text, size)
         return max(round(font.getlength(line)) for line in caption.lines)
+
+
+def _named(captions: tuple[Caption, ...], speaker: str | None) -> tuple[Caption, ...]:
+    """Put who speaks before what is said, as subtitles do."""
+    if not captions or not speaker:
+        return captions
+    first, *more = captions[0].lines
+    lines = (f"{' '.join(speaker.split())}: {first}", *more)
+    return (replace(captions[0], lines=lines), *captions[1:])
 
 
 def face_at(path: FacePath, box: Box, seconds: float) -> Box | None:

@@ -55,11 +55,15 @@ def left_out(without: Sequence[str]) -> str:
 
 
 def part_of(start_s: float, end_s: float | None, duration_s: float) -> str | None:
-    """Write which part of a file was looked at, as "0:02.0 to 0:10.0"; None for all of it."""
+    """Write which part of a file was looked at, as "0:02.0 to 0:10.0"; None for all of it.
+
+    None too where its times are written as those of all of it, and for a picture, which has none.
+    """
     last_s = duration_s if end_s is None else min(end_s, duration_s)
-    if start_s <= 0 and last_s >= duration_s:
+    first, last = clock(max(0.0, start_s)), clock(last_s)
+    if duration_s <= 0 or (first, last) == (clock(0.0), clock(duration_s)):
         return None
-    return f"{clock(start_s)} to {clock(last_s)}"
+    return f"{first} to {last}"
 
 
 def without_in(record: Mapping[str, Any]) -> Sequence[str]:

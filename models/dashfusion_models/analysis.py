@@ -104,9 +104,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Devices:
-    """What ran where, as torch writes devices ("cpu", "cuda:0"); None where a stage did not run.
+    """What ran where, as torch writes devices ("cpu", "cuda:0").
 
-    `score` is the network, `transcribe` the speech engine, `vision` the face engine.
+    `score` is the network, `transcribe` the speech engine, `vision` the face engine. None where a
+    stage did not run or what it found was not scored.
     """
 
     score: str

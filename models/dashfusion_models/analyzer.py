@@ -338,7 +338,8 @@ def _refuse(path: Path, request: Request, duration_s: float, found: Sequence[Seg
     if found and request.left_out:
         but = f"what is left out ({', '.join(_not_scored(request))}); leave less out"
     elif found:
-        but = "words in a language that the model does not read; have them translated"
+        fact = "words in a language that the model does not read"
+        but = f"{fact}; translate them, or use a checkpoint that reads it"
     raise NothingToScore(path, duration_s, but=but)
 
 

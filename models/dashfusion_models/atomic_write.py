@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 __all__ = ["rename_finished"]
@@ -19,8 +20,10 @@ def rename_finished(beside: Path, path: Path) -> None:
     # The umask itself can only be read by changing it, for all threads of the process.
     ordinary = beside.with_name(f"{beside.name}.mode")
     try:
-        ordinary.touch()
-        beside.chmod(ordinary.stat().st_mode & 0o777)
+        # Some mounts refuse it; a finished file is worth more than its rights.
+        with contextlib.suppress(OSError):
+            ordinary.touch()
+            beside.chmod(ordinary.stat().st_mode & 0o777)
     finally:
         ordinary.unlink(missing_ok=True)
     beside.replace(path)

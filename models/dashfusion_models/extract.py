@@ -148,7 +148,7 @@ def _utterances(
     if media.is_image:
         return [Utterance(0.0, 0.0, None, (), None)] if observed.tracks.shown.any() else []
     spoken: tuple[Utterance, ...] = ()
-    if "text" not in request.observed:
+    if not heard.sought_words:
         spoken = _wordless(heard.speech, request.rule, window)
     elif heard.transcript is not None:
         spoken = utterances(
@@ -197,7 +197,7 @@ def _cut(
     speech_s = sum(utterance.overlap_s(span) for span in heard.speech)
     # A stretch between two utterances of speech is scored from the face: what little speech reaches
     # into it belongs to its neighbours.
-    silent = utterance.text is None and "text" in request.observed and not request.whole
+    silent = utterance.text is None and heard.sought_words and not request.whole
     voiced = not silent and speech_s >= LEAST_SPEECH_S
     audio = None
     if voiced and len(heard.voice):

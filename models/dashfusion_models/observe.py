@@ -16,8 +16,8 @@ from typing import TypeVar
 import numpy as np
 
 from dashfusion_models.engines import Engines
-from dashfusion_models.errors import FaceError
-from dashfusion_models.features.audio import ENERGY, FRAMES_PER_SECOND
+from dashfusion_models.errors import FaceError, SpeechError, WeightsError
+from dashfusion_models.features.audio import FRAMES_PER_SECOND, loudness
 from dashfusion_models.features.tracks import SoundEnergy
 from dashfusion_models.media import FrameReader, Sound, read_image, read_sound
 from dashfusion_models.records import (
@@ -87,8 +87,9 @@ class Request:
 class Heard:
     """What the sound told: where speech is, the words, the frames of the voice from `start_s`.
 
-    `samples` is the sound itself, from `start_s` too. Without audio both are empty. What is long
-    lies on disk and is read by stretches.
+    `samples` is the sound itself, from `start_s` too. `voice` is empty where the voice is not
+    scored, both where it is not looked for. `sought_words`: a transcript of None tells that nobody
+    speaks. What is long lies on disk and is read by stretches.
     """
 
     speech: tuple[Span, ...]
@@ -96,6 +97,7 @@ class Heard:
     voice: Spool
     samples: Spool
     start_s: float
+    sought_words: bool
 
     def cut(self, span: Span) -> Samples:
         """Return the samples of a stretch of the file, as far as there are any."""
@@ -108,15 +110,16 @@ class Heard:
 
     def loudness(self, span: Span) -> SoundEnergy | None:
         """Return the level in dB each 10 ms of a stretch and a little around it; None without."""
-        if not len(self.voice):
+        count = -(-len(self.samples) * FRAMES_PER_SECOND // SAMPLE_RATE_HZ)
+        if not count:
             return None
         around = (span.start_s - _AROUND_S, span.end_s + _AROUND_S)
         first, last = (
-            min(len(self.voice), max(0, round((seconds - self.start_s) * FRAMES_PER_SECOND)))
+            min(count, max(0, round((seconds - self.start_s) * FRAMES_PER_SECOND)))
             for seconds in around
         )
         seconds = self.start_s + np.arange(first, last) / FRAMES_PER_SECOND
-        return seconds, self.voice[first:last][:, ENERGY].astype(np.float64)
+        return seconds, loudness(self.samples, first, last).astype(np.float64)
 
 
 class Observation:
@@ -207,8 +210,9 @@ class Observation:
         if not {"text", "audio"} & wanted.observed or not self._media.has_audio:
             if not self._media.has_audio and not self._media.is_image:
                 self._sound_warnings.append("no sound: scored from the face alone")
-            given = self._given((), self._media.duration_s) if "text" in wanted.observed else None
-            return Heard((), given, nothing, nothing, wanted.start_s)
+            sought = "text" in wanted.observed
+            given = self._given((), self._media.duration_s) if sought else None
+            return Heard((), given, nothing, nothing, wanted.start_s, sought)
         with self.stages.stage("decode"):
             sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
             self._sound_warnings += sound.warnings
@@ -216,13 +220,14 @@ class Observation:
         voice: Future[Spool] | None = None
         if "audio" in wanted.modalities:
             voice = pool.submit(self._describe_voice, sound, spoken=bool(speech))
-        transcript = self._transcribe(sound, speech) if "text" in wanted.observed else None
+        transcript, sought_words = self._words(sound, speech)
         return Heard(
             tuple(_later(span, sound.start_s) for span in speech),
             transcript,
             voice.result() if voice else nothing,
-            sound.recording if voice else nothing,
+            sound.recording if "audio" in wanted.observed else nothing,
             sound.start_s,
+            sought_words,
         )
 
     def _describe_voice(self, sound: Sound, *, spoken: bool) -> Spool:
@@ -235,6 +240,20 @@ class Observation:
             seconds = len(frames) / FRAMES_PER_SECOND
             self._report(Progress("audio", seconds, seconds))
         return frames
+
+    def _words(self, sound: Sound, speech: Sequence[Span]) -> tuple[Transcript | None, bool]:
+        """Return the words, and whether they were looked for; those not scored can be missed."""
+        wanted = self._request
+        if "text" not in wanted.observed:
+            return None, False
+        try:
+            return self._transcribe(sound, speech), True
+        except (SpeechError, WeightsError) as error:
+            if "text" in wanted.modalities:
+                raise
+            fact = "words were not looked for: utterances are cut by pauses"
+            self._sound_warnings.append(f"{fact} ({error})")
+            return None, False
 
     def _transcribe(self, sound: Sound, speech: Sequence[Span]) -> Transcript | None:
         """Recognise the words, unless they were given."""

@@ -11,7 +11,7 @@ from dashfusion_models.records import Features, Modality, Streams, Utterance
 __all__ = ["disagree", "length_warnings", "reasons_of"]
 
 DEFAULT = Thresholds()
-LONG_S = 16.0  # utterances cut by sentences end with the word that reaches 15 s
+LONG_S = 16.0  # utterances cut by sentences are at most about 15 s long
 
 
 def reasons_of(

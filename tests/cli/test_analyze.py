@@ -9,7 +9,8 @@ import pysrt
 import pytest
 import webvtt
 
-from dashfusion_models.errors import MediaError, WeightsError
+from dashfusion_cli.output import check_place
+from dashfusion_models.errors import ConfigError, MediaError, WeightsError
 from dashfusion_models.records import Streams
 
 from .conftest import FakeRoad, Result, analysis, segment
@@ -262,16 +263,18 @@ def test_an_ending_that_names_no_form_is_refused(
 ) -> None:
     done = command("analyze", clip, "-o", "out.xlsx")
     assert done.code == 2
-    assert "no form ends in .xlsx; give --format, or an ending of .txt, .json" in " ".join(
-        done.err.replace("\u2502", " ").split()
-    )
+    said = " ".join(done.err.replace("\u2502", " ").split())
+    way_out = "give --format, or end the name in .txt, .json"
+    assert f".xlsx: not a known output format; {way_out}" in said
     assert road.loaded == {} and not Path("out.xlsx").exists()
 
 
 def test_captions_of_two_files_are_refused_by_the_ending_too(
     command: Command, road: FakeRoad, clip: Path
 ) -> None:
-    assert command("analyze", clip, clip, "-o", "out.srt").code == 2
+    done = command("analyze", clip, clip, "-o", "out.srt")
+    assert done.code == 2
+    assert "one MEDIA" in done.err and "--format" not in done.err
     assert command("analyze", clip, "-o", "out.vtt", "--caption-scores").code == 0
     assert command("analyze", clip, "-o", "out.csv", "--caption-scores").code == 2
 
@@ -283,6 +286,14 @@ def test_a_missing_folder_is_told_with_the_command_that_makes_it(
     fact = "my results/today: no such folder; create it first: mkdir -p 'my results/today'"
     assert (done.code, done.err) == (1, f"error: {fact}\n")
     assert not Path("my results").exists() and road.loaded == {}
+
+
+def test_windows_gets_no_command_of_unix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "new" / "out.json"
+    with monkeypatch.context() as windows, pytest.raises(ConfigError) as refused:
+        windows.setattr("dashfusion_cli.output.os.name", "nt")
+        check_place(folder, "--output", force=False)
+    assert str(refused.value).endswith("no such folder; create it first")
 
 
 def test_an_existing_file_needs_force(command: Command, road: FakeRoad, clip: Path) -> None:

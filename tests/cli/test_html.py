@@ -15,7 +15,7 @@ import pytest
 import dashfusion_cli
 from dashfusion_cli.render.html import link_to, render_html
 from dashfusion_cli.render.page_view import level_of
-from dashfusion_models.analysis import ModelInfo, label_of
+from dashfusion_models.analysis import ModelInfo, Run, label_of
 from dashfusion_models.media import probe
 from dashfusion_models.records import MediaInfo
 
@@ -226,3 +226,19 @@ def test_the_command_puts_a_small_copy_inside(
     copy.write_bytes(base64.b64decode(inside[1]))
     assert probe(copy).duration_s == pytest.approx(10.0, abs=0.2)
     assert 'src="./a.mp4"' not in out.read_text("utf-8")
+
+
+def test_the_command_for_a_copy_inside_makes_the_same_page() -> None:
+    command = "dashfusion analyze clip.mp4 --format html --embed-video --output page.html"
+    plain = page_of(analysis())
+    assert command in plain and "to the command that made this page" not in plain
+    other = page_of(analysis(), settings={"--segments": "whole"})
+    assert command not in other and "to the command that made this page" in other
+    of_folder = page_of(analysis(), settings={"--segments": "whole"}, index="index.html")
+    assert command not in of_folder and "with the options of this page" in of_folder
+
+
+def test_a_page_names_the_transcript_that_was_given() -> None:
+    run = Run(transcript=Path("words") / "clip.srt", transcript_sha256="2" * 64)
+    assert "transcript clip.srt" in page_of(analysis(asr=None, run=run))
+    assert "not recognised" in page_of(analysis(asr=None))

@@ -164,6 +164,7 @@ def test_an_overlay_draws_no_score_where_there_is_none() -> None:
         (0.0, None, None),
         (0.0, 12.4, None),
         (0.0, 99.0, None),
+        (0.0, 12.38, None),
         (2.0, None, "0:02.0 to 0:12.4"),
         (2.0, 99.0, "0:02.0 to 0:12.4"),
         (0.0, 10.0, "0:00.0 to 0:10.0"),
@@ -204,3 +205,8 @@ def test_a_picture_stays_a_picture() -> None:
     found = replace(analysis("a.jpg", segment(None, 0.4, start_s=0.0, end_s=0.0)), media=media)
     assert "the picture" in render_table(found, Look())
     assert "The picture" in page_of(found)
+
+
+def test_a_picture_has_no_part() -> None:
+    assert part_of(0.0, None, 0.0) is None
+    assert part_of(2.0, 5.0, 0.0) is None

@@ -17,11 +17,11 @@ from dashfusion_cli.output import OutputError
 from dashfusion_cli.render import overlay as overlay_module
 from dashfusion_cli.render.overlay import write_overlay
 from dashfusion_cli.render.overlay_fonts import Fonts, lays_out
-from dashfusion_cli.render.overlay_look import face_at
+from dashfusion_cli.render.overlay_look import Overlay, face_at
 from dashfusion_models.analysis import Analysis
 from dashfusion_models.errors import ConfigError, MediaError
 from dashfusion_models.media import FrameReader, moving_pictures, probe, read_sound
-from dashfusion_models.records import SAMPLE_RATE_HZ, FaceChoice, Progress, Word
+from dashfusion_models.records import SAMPLE_RATE_HZ, FaceChoice, Progress, Span, Word
 
 from .conftest import FakeRoad, Result, analysis, segment
 from .planted_video import BLUE, GREEN, GREY, RATE_HZ, RED, Shot, noise, plain, write_video
@@ -320,3 +320,12 @@ def test_a_face_is_followed_between_two_looks_and_let_go() -> None:
     assert face_at(path, whole, 1.2) == pytest.approx((0.2, 0.1, 0.2, 0.2), abs=1e-5)
     assert face_at(path, whole, 1.5) is None  # unseen for longer
     assert face_at(path[:0], whole, 1.5) == whole
+
+
+def test_captions_begin_with_who_speaks() -> None:
+    text = "This film is a long one, and " * 6 + "so on."
+    found = analysis("a.mp4", segment(text, speaker="Anna  Lee"), segment("Yes.", start_s=3.2))
+    overlay = Overlay(found, width=320, height=180, window=Span(0.0, 4.0), fonts=Fonts())
+    first, *others = [caption.text for caption in overlay._captions]
+    assert first.startswith("Anna Lee: This film")
+    assert len(others) > 1 and not any("Anna" in text for text in others)

@@ -30,6 +30,8 @@ class Analyzer:
         if text == "slow":
             print("slow one begins", file=sys.stderr, flush=True)
             time.sleep(60)
+        if text == "chatty":
+            print("a library prints this")
         return analysis(str(path))
 module.Analyzer, module.AnalyzeOptions = Analyzer, AnalyzeOptions
 sys.modules["dashfusion_models.analyzer"] = module
@@ -175,3 +177,21 @@ def test_a_terminal_without_unicode_gets_ascii(program: list[str], tmp_path: Pat
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode("ascii")
     assert "######" not in text and "|###..." in text  # +1.6 of 3 is three cells
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix closes them")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_streams_that_were_closed_before_the_start_do_no_harm(
+    program: list[str], tmp_path: Path, closed: str
+) -> None:
+    media = clips(tmp_path, "chatty")
+    for arguments in (["--format", "json"], ["--format", "json", "-o", str(tmp_path / "o.json")]):
+        shell = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+        done = subprocess.run(
+            [*shell, *program, "analyze", *media, *arguments], capture_output=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        shown = (done.stdout != b"", done.stderr != b"")
+        to_stdout = closed[:3] != ">&-" and "<" not in closed and "-o" not in arguments
+        assert shown == (to_stdout, closed == ">&-")
+    assert json.loads((tmp_path / "o.json").read_text("utf-8"))["segments"]

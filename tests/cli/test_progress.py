@@ -1,5 +1,12 @@
 import io
+import sys
+import threading
 
+import pytest
+from rich.console import Console
+
+from dashfusion_cli.display import _Above
+from dashfusion_cli.messages import say_warning
 from dashfusion_cli.progress import PlainLines, show_progress
 from dashfusion_cli.session import Session
 from dashfusion_models.records import Progress
@@ -62,3 +69,33 @@ def test_what_is_slow_is_counted_by_the_minute_or_the_hour() -> None:
         "train 2 of 20 trainings, 6.0 trainings/min, 3:00 left",
         "train 3 of 20 trainings, 3.0 trainings/h, 5:40:00 left",
     ]
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    for term in ("dumb", "xterm"):
+        monkeypatch.setenv("TERM", term)
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "stderr", stream)
+        with show_progress(Session()) as board:
+            assert isinstance(board, PlainLines) == (term == "dumb")
+
+
+def test_a_line_that_was_not_ended_is_printed_once() -> None:
+    stderr = io.StringIO()
+    above = _Above(Console(file=stderr), stderr, threading.RLock())
+    above.write("no line end")
+    above.finish()
+    above.write(", and on\n")
+    above.finish()
+    assert stderr.getvalue() == "no line end, and on\n"
+
+
+def test_a_message_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may write between two pieces."""
+    written: list[str] = []
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "write", written.append)
+    monkeypatch.setattr(sys, "stderr", stream)
+    say_warning("it is long", Session())
+    assert written == ["warning: it is long\n"]

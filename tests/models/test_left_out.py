@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from dashfusion_models import Analysis, AnalyzeOptions, Analyzer
+from dashfusion_models import extract as extract_module
 from dashfusion_models import score as score_module
 from dashfusion_models.engines import Engines
-from dashfusion_models.errors import NothingToScore
+from dashfusion_models.errors import DashfusionError, NothingToScore, SpeechError, WeightsError
 from dashfusion_models.extract import Request, extract
 from dashfusion_models.records import (
     MODALITIES,
@@ -225,6 +226,52 @@ def test_a_model_without_words_cuts_where_nobody_speaks(
     found = [e for e in extract(clip, mute, engines, lambda progress: None).extracted]
     assert [e.spoken for e in found] == spoken
     assert all(e.features.audio is None for e in found)
+
+
+def test_the_face_is_chosen_by_the_same_sound(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Any] = []
+
+    def choose(tracks: Any, span: Span, *, sound_energy: Any) -> Any:
+        heard.append(sound_energy)
+        return real(tracks, span, sound_energy=sound_energy)
+
+    real = extract_module.choose
+    monkeypatch.setattr(extract_module, "choose", choose)
+    every = frozenset(MODALITIES)
+    for modalities in (every, every - {"audio"}):
+        request = Request(modalities=modalities, cut_by=every)
+        list(extract(clip, request, _engines(monkeypatch), lambda progress: None).extracted)
+    whole, left = heard[: len(ROWS)], heard[len(ROWS) :]
+    for (seconds, energy), (seconds_left, energy_left) in zip(whole, left, strict=True):
+        assert energy.std() > 0.0
+        np.testing.assert_array_equal(seconds_left, seconds)
+        np.testing.assert_array_equal(energy_left, energy)
+
+
+@pytest.mark.parametrize("missing", [SpeechError("none is installed"), WeightsError("no base")])
+def test_words_that_are_left_out_need_no_speech_engine(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, missing: DashfusionError
+) -> None:
+    def fail() -> None:
+        raise missing
+
+    engines = _engines(monkeypatch)
+    monkeypatch.setattr(engines, "recogniser", fail)
+    every = frozenset(MODALITIES)
+    left = extract(
+        clip, Request(modalities=every - {"text"}, cut_by=every), engines, lambda progress: None
+    )
+    (warning,) = (w for w in left.warnings if w not in _Faces.warnings)
+    assert warning == f"words were not looked for: utterances are cut by pauses ({missing})"
+    found = list(left.extracted)
+    assert [(e.utterance.start_s, e.utterance.end_s, e.spoken) for e in found] == [
+        (1.0, 2.0, True),
+        (3.0, 5.0, True),
+        (5.0, 10.0, False),
+    ]
+    assert [e.features.audio is not None for e in found] == [True, True, False]
+    with pytest.raises(type(missing)):
+        extract(clip, Request(cut_by=every), engines, lambda progress: None)
 
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the shared clips are not there")

@@ -320,6 +320,17 @@ def test_no_utterance_has_two_speakers() -> None:
     ]
 
 
+def test_a_turn_that_is_interrupted_goes_on_to_its_own_end() -> None:
+    anna, ben = _named(_cue(0.0, 6.0, "aa"), "Anna"), _named(_cue(2.0, 3.0, "bb"), "Ben")
+    found = utterances(
+        _transcript(anna, ben), rule=SegmentRule.parse("5"), duration_s=8.0, start_s=2.5
+    )
+    assert [(u.start_s, u.end_s, u.speaker) for u in found] == [
+        (2.5, 6.0, "Anna"),
+        (2.5, 7.5, "Ben"),
+    ]
+
+
 def test_a_file_that_is_not_cut_names_its_speaker_where_there_is_one() -> None:
     anna, ben = _named(_cue(0.0, 3.0, "aa"), "Anna"), _named(_cue(3.0, 6.0, "bb"), "Ben")
     assert _who("whole", anna, ben) == [(0.0, 8.0, None, "aa bb")]

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from dashfusion_models import store as store_module
+from dashfusion_models.atomic_write import rename_finished
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Features, FeatureSequence, FeatureSpec
 from dashfusion_models.store import SHARD_SAMPLES, Row, Store, StoreWriter
@@ -194,3 +195,16 @@ def test_of_many_shards_few_stay_open(tmp_path: Path, monkeypatch: pytest.Monkey
         for k in order:
             assert_same(store[k], sample(k)[1])
     assert len(set(closed)) == 10
+
+
+def test_rights_that_cannot_be_given_do_not_lose_a_finished_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    (tmp_path / "made.part").write_text("weights")
+    rename_finished(tmp_path / "made.part", tmp_path / "made")
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    assert (tmp_path / "made").read_text() == "weights"

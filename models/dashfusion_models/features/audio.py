@@ -28,6 +28,7 @@ __all__ = [
     "MEASURED_SPEC",
     "STEP_S",
     "AudioExtractor",
+    "loudness",
     "voiced_share",
     "with_movement",
     "with_states",
@@ -69,6 +70,7 @@ PITCH_WINDOW = 1024  # two periods of LOWEST_HZ are 492 samples
 PITCH_RESOLUTION = 0.2  # of a semitone; pYIN's usual 0.1 takes three times as long
 PITCH_THRESHOLDS = (2, 12)  # finds as many voiced frames as the usual (2, 18) does at 0.1
 SPECTRUM_WINDOW = 512  # 32 ms
+_WINDOW_HOPS = -(-SPECTRUM_WINDOW // 2 // HOP_SAMPLES)  # that half of a window reaches into
 MELS = 40
 # Librosa's usual floor, -100 dB, lies within the high bands of a quiet recording, whose MFCCs then
 # moved with its gain. Here a band counts down to 80 dB below the loudest of its frame, and power
@@ -142,6 +144,18 @@ class AudioExtractor:
             import librosa.feature.spectral  # noqa: F401  (used below, by `frames`)
         seconds = np.arange(SAMPLE_RATE_HZ // 2, dtype=np.float32) / SAMPLE_RATE_HZ
         self.frames((0.1 * np.sin(2 * np.pi * 150 * seconds)).astype(np.float32))
+
+
+def loudness(samples: Recording, first: int, last: int) -> Float32[np.ndarray, " frames"]:
+    """Return the energy alone of frames `first` to `last` of a file, as `frames` measures it."""
+    blocks = [np.zeros(0, dtype=np.float32)]
+    for start in range(first, last, BLOCK_FRAMES):
+        stop = min(last, start + BLOCK_FRAMES)
+        heard = _padded(samples, start - _WINDOW_HOPS, stop + _WINDOW_HOPS)
+        heard = heard[_WINDOW_HOPS * HOP_SAMPLES - SPECTRUM_WINDOW // 2 :]
+        windows = np.lib.stride_tricks.sliding_window_view(heard, SPECTRUM_WINDOW)[::HOP_SAMPLES]
+        blocks.append(_decibels(np.sqrt(np.square(windows[: stop - start]).mean(axis=1))))
+    return np.concatenate(blocks)
 
 
 def voiced_share(sequence: FeatureSequence) -> float:
@@ -260,8 +274,12 @@ def _energy(samples: Samples, count: int) -> Float32[np.ndarray, " frames"]:
     import librosa
 
     rms = librosa.feature.rms(y=samples, frame_length=SPECTRUM_WINDOW, hop_length=HOP_SAMPLES)
+    return _decibels(rms[0, :count])
+
+
+def _decibels(rms: Float32[np.ndarray, " frames"]) -> Float32[np.ndarray, " frames"]:
     floor = 10 ** (SILENCE_DB / 20)
-    level: Float32[np.ndarray, " frames"] = 20 * np.log10(np.maximum(rms[0, :count], floor))
+    level: Float32[np.ndarray, " frames"] = 20 * np.log10(np.maximum(rms, floor))
     return level.astype(np.float32)
 
 

@@ -268,7 +268,7 @@ def _windows(
 def _by_speaker(
     groups: Sequence[list[_Piece]], spans: Sequence[Span]
 ) -> tuple[list[list[_Piece]], list[Span]]:
-    """Cut windows where the next person begins to speak."""
+    """Cut windows where the next person begins to speak, or later, where one is interrupted."""
     parts: list[list[_Piece]] = []
     part_spans: list[Span] = []
     for group, span in zip(groups, spans, strict=True):
@@ -276,7 +276,8 @@ def _by_speaker(
         starts = [max(span.start_s, turn[0].start_s) for turn in turns[1:]]
         edges = [span.start_s, *starts, span.end_s]
         parts += turns
-        part_spans += [Span(first_s, last_s) for first_s, last_s in itertools.pairwise(edges)]
+        for turn, (first_s, next_s) in zip(turns, itertools.pairwise(edges), strict=True):
+            part_spans.append(Span(first_s, min(span.end_s, max(next_s, _end_s(turn)))))
     return parts, part_spans
 
 

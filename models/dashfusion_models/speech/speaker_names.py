@@ -10,8 +10,9 @@ without a sentence in them, does not begin like a sentence, and needs one of the
 * it is in capitals with a colon, where the rest of the file is not;
 * it stands with a colon at the beginning of two lines, written like a name, and is no word that
   the file uses in lower case elsewhere;
-* half of all lines begin with a name, of two people or more: then one line is enough for a third.
-  Names in brackets without a colon are only found so, since sounds (`[Applause]`) stand there too.
+* half of all lines begin with a name, of two people or more, and one of them comes again (a list
+  of remarks has each once): then one line is enough for a third. Names in brackets without a
+  colon are only found so, since sounds (`[Applause]`) stand there too.
 """
 
 import re
@@ -131,7 +132,8 @@ def names_in(starts: Sequence[str]) -> frozenset[str]:
     sure |= {label.name for label in labels if not label.has_colon and _is_role(label.name)}
     for has_colon in (True, False):
         named = [x.name for x in labels if x.has_colon == has_colon and _is_written_as_name(x.name)]
-        if len(named) >= max(2, _SHARE * len(starts)) and len(set(named)) > 1:
+        people = len(set(named))
+        if len(named) >= _SHARE * len(starts) and len(named) > people > 1:
             sure |= {name for name in named if not _NUMBERED.fullmatch(name)}
     return frozenset(sure)
 
@@ -139,15 +141,18 @@ def names_in(starts: Sequence[str]) -> frozenset[str]:
 def turns(lines: Iterable[str], names: frozenset[str]) -> list[Turn]:
     """Take lines that belong together apart where the speaker changes; names are no words of it.
 
-    Inside, a name only counts where a sentence has ended or a mark stands before it; a dash only
-    where two lines have one.
+    Inside, a name only counts where a sentence has ended, the line above began a turn, or a mark
+    stands before it; a dash only where two lines have one.
     """
     lines = list(lines)
     dashes = sum(bool((m := _CHANGE.fullmatch(line)) and m["dash"]) for line in lines)
     found: list[Turn] = []
+    above = ""
     for line in lines:
         label, change = _label(line), _CHANGE.fullmatch(line)
-        may_begin = not found or change is not None or ends_turn(found[-1].text)
+        may_begin = not found or change is not None or begins_turn(above)
+        may_begin = may_begin or ends_turn(found[-1].text)
+        above = line
         if label is not None and label.name in names and may_begin:
             found.append(Turn(label.name, label.rest, is_marked=True))
         elif change is not None and (not change["dash"] or dashes > 1):

@@ -1,6 +1,8 @@
 """Weights that lie in the user's cache: which, how much room they take, and their removal."""
 
+import contextlib
 import shutil
+import stat
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Literal
 from dashfusion_models.weights.records import VerifiedFiles, cache_folder
 
 __all__ = ["CacheEntry", "cached_weights", "entry_of", "remove_weights"]
+
+_REMOVED = ".removed"
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,19 @@ def remove_weights(entry: CacheEntry) -> None:
     Raises:
         OSError: it cannot be removed.
     """
-    aside = entry.path.with_name(f".{entry.name}.{uuid.uuid4().hex}")
+    _remove_left(entry.path.parent)
+    aside = entry.path.with_name(f".{entry.name}.{uuid.uuid4().hex}{_REMOVED}")
     entry.path.rename(aside)  # so that nobody meets half of it
     verified = VerifiedFiles(entry.name)
     for file in aside.iterdir():
         verified.forget(entry.path / file.name)
     shutil.rmtree(aside)
+
+
+def _remove_left(weights: Path) -> None:
+    """Remove what an earlier removal could not, as far as it can be now."""
+    for folder in weights.glob(f".*{_REMOVED}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def entry_of(
@@ -55,13 +66,17 @@ def entry_of(
     last_used: float | None = None,
 ) -> CacheEntry:
     """Measure a folder; without `last_used`, that is when one of its files was last touched."""
-    stats = [file.stat() for file in folder.rglob("*") if file.is_file()]
-    read = max((max(stat.st_atime, stat.st_mtime) for stat in stats), default=0.0)
+    stats = []
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # it is gone by now
+            stats.append(file.stat())
+    stats = [found for found in stats if stat.S_ISREG(found.st_mode)]
+    read = max((max(found.st_atime, found.st_mtime) for found in stats), default=0.0)
     return CacheEntry(
         kind=kind,
         name=folder.name,
         path=folder,
-        size_bytes=sum(stat.st_size for stat in stats),
+        size_bytes=sum(found.st_size for found in stats),
         last_used=read if last_used is None else last_used,
         in_use=in_use,
     )

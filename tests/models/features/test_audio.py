@@ -16,6 +16,7 @@ from dashfusion_models.features.audio import (
     MEASURED_SPEC,
     STATES,
     AudioExtractor,
+    loudness,
     voiced_share,
     with_movement,
     with_states,
@@ -261,3 +262,14 @@ print(hashlib.sha256(frames[0 : len(frames)].tobytes()).hexdigest())
 def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
     found = {printed_with(threads, OWN_BITS) for threads in ("1", "2", "3")}
     assert len(found) == 1
+
+
+def test_loudness_alone_is_that_of_the_frames() -> None:
+    seconds = np.arange(int(2.503 * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    tone = 0.3 * np.sin(2 * np.pi * 150 * seconds) * np.abs(np.sin(3 * seconds))
+    samples = tone.astype(np.float32)
+    frames = AudioExtractor().frames(samples)
+    expected = frames[0 : len(frames)][:, ENERGY]
+    np.testing.assert_allclose(loudness(samples, 0, len(frames)), expected, atol=1e-3)
+    np.testing.assert_allclose(loudness(samples, 90, 101), expected[90:101], atol=1e-3)
+    assert not len(loudness(samples, 5, 5))

@@ -99,6 +99,7 @@ def test_a_colon_or_a_bracket_alone_makes_no_name(tmp_path: Path, line: str) -> 
         ["[Music] Hello there.", "[Laughter] It is me.", "[Dramatic music] It is not."],
         ["WE LEFT: IT WAS LATE.", "IT WAS GOOD.", "SOME SAY: NO.", "AND WE CAME BACK."],
         ["[Hello] there.", "It was me.", "[Goodbye] then.", "It was.", "And so on."],
+        ["Sound: great.", "Picture: poor.", "Price: fair."],
     ],
 )
 def test_no_names_where_ordinary_lines_come_again(tmp_path: Path, lines: list[str]) -> None:
@@ -118,15 +119,21 @@ def test_a_name_that_comes_again_is_a_name(tmp_path: Path) -> None:
 
 
 def test_in_a_dialogue_one_line_is_enough(tmp_path: Path) -> None:
-    lines = ["Anna: I liked it.", "Will: I will not.", "Jean de Luc: Why?"]
-    expected = [("Anna", "I liked it."), ("Will", "I will not."), ("Jean de Luc", "Why?")]
+    lines = ["Anna: I liked it.", "Will: I will not.", "Jean de Luc: Why?", "Anna: So."]
+    expected = [
+        ("Anna", "I liked it."),
+        ("Will", "I will not."),
+        ("Jean de Luc", "Why?"),
+        ("Anna", "So."),
+    ]
     assert _plain(tmp_path, *lines) == expected
     bracketed = [f"[{name}] {text}" for name, text in expected]
     assert _plain(tmp_path, *bracketed) == expected
     assert _said(_subtitles(tmp_path, *bracketed, suffix=".vtt")) == expected
-    assert _plain(tmp_path, "小明\uff1a我不喜欢。", "小红:我喜欢。") == [
+    assert _plain(tmp_path, "小明\uff1a我不喜欢。", "小红:我喜欢。", "小明\uff1a是。") == [
         ("小明", "我不喜欢。"),
         ("小红", "我喜欢。"),
+        ("小明", "是。"),
     ]
     assert _plain(tmp_path, "Q: Was it good?", "A: It was.", "Q: Was a man there?", "A: Yes.") == [
         ("Q", "Was it good?"),
@@ -157,6 +164,13 @@ def test_two_people_in_one_cue_share_its_time(tmp_path: Path) -> None:
     ]
     assert [p.start_s for p in transcript.phrases] == pytest.approx([0.0, 0.5, 2.0, 8 / 3])
     assert [p.end_s for p in transcript.phrases] == pytest.approx([0.5, 2.0, 8 / 3, 4.0])
+
+
+def test_two_people_in_one_cue_need_no_stop_between_them(tmp_path: Path) -> None:
+    assert _said(_subtitles(tmp_path, "ANNA: Hello there\nBEN: Hi")) == [
+        ("ANNA", "Hello there"),
+        ("BEN", "Hi"),
+    ]
 
 
 def test_a_name_holds_while_its_sentence_goes_on(tmp_path: Path) -> None:

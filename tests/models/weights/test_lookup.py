@@ -9,8 +9,9 @@ import pytest
 
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.records import Progress
-from dashfusion_models.weights import locate, status, verify
+from dashfusion_models.weights import cached, locate, status, verify
 from dashfusion_models.weights import lookup as weights
+from dashfusion_models.weights.cached import cached_weights, entry_of, remove_weights
 from dashfusion_models.weights.fetch import Report
 from dashfusion_models.weights.known import PackageFile, Weight, WeightFile
 
@@ -337,3 +338,36 @@ def test_a_folder_of_a_known_name_is_not_taken_for_the_known(
     assert [named.is_folder(name) for name in ("minilm", "./minilm", "own", "")] == [
         False, True, True, False
     ]  # fmt: skip
+
+
+def test_weights_that_could_not_be_removed_are_removed_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASHFUSION_CACHE", str(tmp_path))
+    for name in ("first", "second"):
+        (tmp_path / "weights" / name).mkdir(parents=True)
+        (tmp_path / "weights" / name / "model.bin").write_bytes(b"12345")
+    first, second = cached_weights()
+    assert (first.name, first.size_bytes) == ("first", 5)
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cached.shutil, "rmtree", fail)
+        with pytest.raises(PermissionError):
+            remove_weights(first)
+    joining = tmp_path / "weights" / f".third.{'0' * 32}"  # by another process
+    joining.mkdir()
+    remove_weights(second)
+    assert list((tmp_path / "weights").iterdir()) == [joining]
+
+
+def test_files_that_vanish_while_they_are_measured_are_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stays").write_bytes(b"12345")
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(Path, "rglob", lambda *_: iter([gone, tmp_path / "stays"]))
+    monkeypatch.setattr(Path, "is_file", lambda *_: True)
+    assert entry_of("features", tmp_path, in_use=False).size_bytes == 5
