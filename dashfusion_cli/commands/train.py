@@ -261,23 +261,30 @@ def _train(
             stop=interruption.stop,
         )
         best = [train(training)] if seeds is None else train_seeds(training, seeds)
-    _say_of_intervals(settings, stores, session)
+    if team.leads:
+        _say_of_intervals(settings, stores, best[0], session)
     return best
 
 
 def _say_of_intervals(
-    settings: "TrainConfig", stores: "dict[str, Store]", session: Session
+    settings: "TrainConfig", stores: "dict[str, Store]", best: Path, session: Session
 ) -> None:
     """Say where the intervals come from, or why there are none."""
     from dashfusion_models.calibration import MINIMUM
+    from dashfusion_models.checkpoint_about import checkpoint_head
     from dashfusion_training.calibrate import has_enough
 
     if not settings.intervals:
         return
-    if has_enough(stores):
+    made = checkpoint_head(best)
+    if "calibrated_on" in made["training"]:
         fact = "come from the validation split, which chose the epoch too: a little narrow, perhaps"
-    else:
+    elif "calibration" in made:
+        fact = "are those of the checkpoint that it goes on from, which is the best"
+    elif not has_enough(stores, settings.modalities):
         fact = f"need {MINIMUM} validation samples, so there are none"
+    else:
+        fact = "could not be fitted, so there are none"
     say_note(f"intervals {fact}", session)
 
 

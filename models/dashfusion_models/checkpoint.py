@@ -131,6 +131,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint for use: fp32, evaluation mode, on the CPU.
 
+    Nothing of it refers to the file, which may be written anew.
+
     Raises:
         CheckpointError: the file is missing, is no checkpoint of ours, or is damaged.
     """
@@ -160,7 +162,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             license=about["license"],
             training=about["training"],
             calibration=_calibration(about.get("calibration")),
-            learned=tensors[LEARNED].numpy() if LEARNED in tensors else None,
+            learned=tensors[LEARNED].numpy().copy() if LEARNED in tensors else None,
             sha256=sha256_of(path),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
@@ -213,9 +215,9 @@ def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisa
     prefix = f"normalisation.{modality}"
     project = tensors.get(f"{prefix}.project")
     return Normalisation(
-        mean=tensors[f"{prefix}.mean"].numpy(),
-        std=tensors[f"{prefix}.std"].numpy(),
-        project=None if project is None else project.numpy(),
+        mean=tensors[f"{prefix}.mean"].numpy().copy(),
+        std=tensors[f"{prefix}.std"].numpy().copy(),
+        project=None if project is None else project.numpy().copy(),
     )
 
 

@@ -211,7 +211,9 @@ def open_tasks(
     """
     trained = checkpoint.training.get("config", {})
     config = TrainConfig(
-        label_range=checkpoint.label_range, classes=classes or trained.get("classes", {})
+        label_range=checkpoint.label_range,
+        classes=classes or trained.get("classes", {}),
+        modalities=modalities,
     )
     for name, store in stores.items():
         _require_features(checkpoint, path, store, modalities)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint
-from dashfusion_models.errors import ConfigError
+from dashfusion_models.errors import ConfigError, DataError
 from dashfusion_models.folder import Stop
 from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
@@ -28,11 +29,14 @@ from dashfusion_training.report import Trained, environment, write_report
 from dashfusion_training.reproducible import reproducible
 from dashfusion_training.request import Request, write_request
 from dashfusion_training.run import Run, require_free
+from dashfusion_training.samples import count_readable
 from dashfusion_training.sources import feature_specs
 from dashfusion_training.watch import UNWATCHED, Watcher
 from dashfusion_training.writers import OpenWriter
 
 __all__ = ["Training", "train", "train_seeds"]
+
+_log = logging.getLogger(__name__)
 
 FIRST_SEED = 1111  # of several (METHOD: the paper gives neither seeds nor deviations)
 
@@ -154,12 +158,26 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str, request_in
     try:
         with interruption.leaving_together():
             if team.leads and config.intervals:
-                add_intervals(run.best, training.stores, device=training.device)
+                _calibrate(training, run, interruption)
             if team.leads:
                 test = _tested(training, run.best, interruption)
     except Interrupted:
         raise Interrupted("trained, and not tested yet") from None
     return Trained(config=config, at=at, test=test)
+
+
+def _calibrate(training: Training, run: Run, interruption: Interruption) -> None:
+    """Add intervals; data that give none are no reason to lose what was trained."""
+    try:
+        add_intervals(
+            run.best,
+            training.stores,
+            device=training.device,
+            report=lambda event: interruption.check(),
+        )
+    except DataError as error:
+        run.log(kind="note", message=f"no intervals: {error}")
+        _log.warning("%s: has no intervals: %s", run.best, error)
 
 
 def _without_idle_context(training: Training) -> Training:
@@ -179,7 +197,7 @@ def _splits(training: Training) -> Splits:
     config, stores = training.config, dict(training.stores)
     valid: dict[str, Dataset] = {}
     for name, store in stores.items():
-        if any(row.split == "valid" for row in store.rows):
+        if count_readable(store, "valid", config.modalities):
             valid[name] = load_dataset({name: store}, "valid", config)
     if not valid:
         load_dataset(stores, "valid", config)  # says that there is none
@@ -215,7 +233,7 @@ def _tested(
     stores = {
         name: store
         for name, store in training.stores.items()
-        if any(row.split == "test" for row in store.rows)
+        if count_readable(store, "test", training.config.modalities)
     }
     reports = evaluate_stores(
         best,
