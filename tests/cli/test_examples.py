@@ -85,6 +85,7 @@ def write_started(run: Path) -> None:
     asked = {"data_root": data, "media_root": None, "device": "cpu", "preset": "mosi"}
     write_request(run, request_of(mosi, **asked, seeds=None, log_to=()))
     (run / "config.toml").write_text("epochs = 2\n", "utf-8")
+    (run / "data.json").write_text("{}", "utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -83,8 +83,8 @@ class Report:
     `intervals` are 95 % bootstrap intervals of the metrics, over persons or videos where the data
     names them, else over samples; without those of metrics that are not defined in most draws, and
     empty where all samples are of one. `classes` is the map of class names to scores, where it was
-    used. `trained_on` is how many of the samples the checkpoint learned from, None where it does
-    not say.
+    used. `trained_on` is how many of the samples the checkpoint learned from, as far as it says;
+    None where it does not (`count_learned`).
     """
 
     dataset: str

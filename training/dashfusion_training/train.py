@@ -27,7 +27,7 @@ from dashfusion_training.loop import Splits, fit
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.report import Trained, environment, write_report
 from dashfusion_training.reproducible import reproducible
-from dashfusion_training.request import Request, write_request
+from dashfusion_training.request import TrainingRequest, write_request
 from dashfusion_training.run import Run, require_free
 from dashfusion_training.samples import count_readable
 from dashfusion_training.sources import feature_specs
@@ -57,7 +57,7 @@ class Training:
     team: Team = ALONE
     watch: Watcher = UNWATCHED
     log_to: tuple[OpenWriter, ...] = ()  # writers that show log.jsonl elsewhere
-    request: Request | None = None
+    request: TrainingRequest | None = None
     stop: Stop = field(default_factory=Stop)
 
 
@@ -132,6 +132,9 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str, request_in
     identity = {"data": data, "text_encoder": about}
     started = start_facts(config, offline=training.offline)
     identity |= {"start": started} if started else {}
+    asks = training.request if team.leads else None
+    if asks is not None and not training.resume:  # config.toml says that all is there
+        write_request(request_in, asks)
     run = Run(
         training.output,
         config,
@@ -141,8 +144,8 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str, request_in
         watch=training.watch,
         log_to=training.log_to,
     )
-    if team.leads and training.request is not None:
-        write_request(request_in, training.request)
+    if asks is not None and training.resume:  # only now: another training is refused
+        write_request(request_in, asks)
     with contextlib.closing(run), reproducible(training.device):
         run.log(kind="start", environment=environment(training.device), processes=team.world)
         at = fit(
