@@ -150,6 +150,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     monkeypatch.setattr(train, "train", training)
     monkeypatch.setattr(train, "train_seeds", lambda task, n: [training(task)] * n)
     monkeypatch.setattr(train_command, "fetch_encoder", lambda *_, **__: None)
+    monkeypatch.setattr(train_command, "_say_of_intervals", lambda *_: None)  # no checkpoint
     work = PlantedTask(str(tmp_path / "log"))
     monkeypatch.setattr(batch, "_engine", lambda *_: LocalEngine(work, workers=1))
     table = SimpleNamespace(complete=True)
