@@ -2,6 +2,8 @@
 
 import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from dashfusion_models.store import Store
     from dashfusion_training.config import TrainConfig
     from dashfusion_training.interruption import Interruption
-    from dashfusion_training.request import Request
+    from dashfusion_training.request import TrainingRequest
 
 __all__ = ["register"]
 
@@ -222,9 +224,10 @@ def _train(
     from dashfusion_cli.folder_run import interruptible
     from dashfusion_cli.live import training_view
     from dashfusion_models.device import pick_device
-    from dashfusion_training.build import require_parts
+    from dashfusion_training.build import require_parts, start_facts
     from dashfusion_training.datasets import check_labels
     from dashfusion_training.processes import local_rank
+    from dashfusion_training.request import require_settings
     from dashfusion_training.run import require_free
     from dashfusion_training.train import Training, train, train_seeds
     from dashfusion_training.writers import writers_of
@@ -239,6 +242,9 @@ def _train(
     writers = writers_of(asked["log_to"] or ()) if team.leads else ()
     if seeds is None:
         require_free(asked["output"], resume=asked["resume"])
+    if asked["started"] is not None:
+        started = start_facts(settings, offline=asked["offline"])
+        require_settings(asked["output"], settings, started)
     with interruptible(interruption.stop, session, first="this sample", signals=signals):
         stores = _stores(asked, settings, str(where), interruption, session)
     check_labels(stores, settings)
@@ -261,23 +267,30 @@ def _train(
             stop=interruption.stop,
         )
         best = [train(training)] if seeds is None else train_seeds(training, seeds)
-    _say_of_intervals(settings, stores, session)
+    if team.leads:
+        _say_of_intervals(settings, stores, best[0], session)
     return best
 
 
 def _say_of_intervals(
-    settings: "TrainConfig", stores: "dict[str, Store]", session: Session
+    settings: "TrainConfig", stores: "dict[str, Store]", best: Path, session: Session
 ) -> None:
     """Say where the intervals come from, or why there are none."""
     from dashfusion_models.calibration import MINIMUM
+    from dashfusion_models.checkpoint_about import checkpoint_head
     from dashfusion_training.calibrate import has_enough
 
     if not settings.intervals:
         return
-    if has_enough(stores):
+    made = checkpoint_head(best)
+    if "calibrated_on" in made["training"]:
         fact = "come from the validation split, which chose the epoch too: a little narrow, perhaps"
-    else:
+    elif "calibration" in made:
+        fact = "are those of the checkpoint that it goes on from, which is the best"
+    elif not has_enough(stores, settings.modalities):
         fact = f"need {MINIMUM} validation samples, so there are none"
+    else:
+        fact = "could not be fitted, so there are none"
     say_note(f"intervals {fact}", session)
 
 
@@ -333,9 +346,10 @@ def _completed(context: typer.Context) -> dict[str, Any]:
     from dashfusion_training.request import read_request, started_settings
 
     asked = {**context.params, "started": None}
-    former = read_request(asked["output"]) if asked["resume"] else None
-    if asked["resume"] and (former or not asked["preset"]):
-        asked["started"] = started_settings(asked["output"])
+    started = started_settings(asked["output"]) if asked["resume"] else None
+    former = read_request(asked["output"]) if started else None
+    if former or not asked["preset"]:
+        asked["started"] = started
     if former is not None:
         former.require_alike(**{name: asked[name] for name in ("preset", "seed", "seeds")})
         known = {
@@ -350,11 +364,13 @@ def _completed(context: typer.Context) -> dict[str, Any]:
             source = context.get_parameter_source(name)
             if source is None or source.name == "DEFAULT":
                 asked[name] = value
-        asked["preset"] = former.preset
+        asked["preset"] = former.preset  # None: as the settings, nobody asks for it again
     if not asked["dataset"]:
         fact = "RUN does not say what it learns from" if asked["resume"] else "is missing"
         raise typer.BadParameter(f"{fact}; name a data set", param_hint="--dataset")
-    return {**asked, "preset": asked["preset"] or _usual_preset(asked)}
+    if asked["started"] is None:
+        asked["preset"] = asked["preset"] or _usual_preset(asked)
+    return asked
 
 
 def _usual_preset(asked: Mapping[str, Any]) -> str:
@@ -368,7 +384,7 @@ def _usual_preset(asked: Mapping[str, Any]) -> str:
     return first if first in BENCHMARKS else "mini"
 
 
-def _request(asked: Mapping[str, Any]) -> "Request":
+def _request(asked: Mapping[str, Any]) -> "TrainingRequest":
     from dashfusion_training.request import request_of
 
     names = ("data_root", "media_root", "device", "preset", "seeds")
@@ -382,13 +398,19 @@ def _how_to_go_on(output: Path, *, processes: int) -> str:
     if started_settings(output) is None:
         return "extracted samples are kept, run the same command again to go on"
     program = "dashfusion" if processes == 1 else "torchrun … -m dashfusion_cli"
-    return f"go on with: {program} train --resume --output {shlex.quote(str(output))}"
+    return f"go on with: {program} train --resume --output {_quoted(str(output))}"
+
+
+def _quoted(word: str) -> str:
+    """Return a word as the shell of this system reads it."""
+    return subprocess.list2cmdline([word]) if sys.platform == "win32" else shlex.quote(word)
 
 
 def _settings(params: Mapping[str, Any]) -> "TrainConfig":
     """The preset, or what RUN was started with, changed by what the command line says."""
     from dashfusion_training.config import ABLATIONS, changed, read_preset, with_settings
     from dashfusion_training.fine_tuning import fine_tuning
+    from dashfusion_training.request import from_anywhere
 
     start = params["finetune"]
     if start is not None:
@@ -411,7 +433,7 @@ def _settings(params: Mapping[str, Any]) -> "TrainConfig":
         named["modalities"] = parse_modalities(params["modalities"])
     if params["classes"] is not None:
         named["classes"] = parse_classes(params["classes"])
-    return changed(config, named)
+    return from_anywhere(changed(config, named))
 
 
 def _refuse_other_networks(params: Mapping[str, Any]) -> None:

@@ -179,6 +179,8 @@ def load_checkpoint(path: Path, *, offline: bool = False) -> Checkpoint:
         path: a file that `save_checkpoint` wrote.
         offline: do not download the text encoder that adapters belong to.
 
+    Nothing of it refers to the file, which may be written anew.
+
     Raises:
         CheckpointError: the file is missing, is no checkpoint of ours, or is damaged; or the text
             encoder is another than its adapters belong to.
@@ -211,7 +213,7 @@ def load_checkpoint(path: Path, *, offline: bool = False) -> Checkpoint:
             license=about["license"],
             training=about["training"],
             calibration=_calibration(about.get("calibration")),
-            learned=tensors[LEARNED].numpy() if LEARNED in tensors else None,
+            learned=tensors[LEARNED].numpy().copy() if LEARNED in tensors else None,
             adapters=adapters,
             sha256=sha256_of(path),
         )
@@ -305,9 +307,9 @@ def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisa
     prefix = f"normalisation.{modality}"
     project = tensors.get(f"{prefix}.project")
     return Normalisation(
-        mean=tensors[f"{prefix}.mean"].numpy(),
-        std=tensors[f"{prefix}.std"].numpy(),
-        project=None if project is None else project.numpy(),
+        mean=tensors[f"{prefix}.mean"].numpy().copy(),
+        std=tensors[f"{prefix}.std"].numpy().copy(),
+        project=None if project is None else project.numpy().copy(),
     )
 
 

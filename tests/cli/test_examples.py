@@ -85,6 +85,7 @@ def write_started(run: Path) -> None:
     asked = {"data_root": data, "media_root": None, "device": "cpu", "preset": "mosi"}
     write_request(run, request_of(mosi, **asked, seeds=None, log_to=()))
     (run / "config.toml").write_text("epochs = 2\n", "utf-8")
+    (run / "data.json").write_text("{}", "utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     monkeypatch.setattr(train, "train", training)
     monkeypatch.setattr(train, "train_seeds", lambda task, n: [training(task)] * n)
     monkeypatch.setattr(train_command, "fetch_encoder", lambda *_, **__: None)
+    monkeypatch.setattr(train_command, "_say_of_intervals", lambda *_: None)  # no checkpoint
     work = PlantedTask(str(tmp_path / "log"))
     monkeypatch.setattr(batch, "_engine", lambda *_: LocalEngine(work, workers=1))
     table = SimpleNamespace(complete=True)

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from dashfusion_cli.commands import train as train_command
 from dashfusion_cli.fetching import fetch_encoder
 from dashfusion_cli.session import Session
 from dashfusion_models.checkpoint_about import checkpoint_head
 from dashfusion_training import manifest as manifest_module
+from dashfusion_training.request import request_of, write_request
 from tests.training.tiny import write_films, write_tiny_encoder
 
 Command = Callable[..., Any]
@@ -202,3 +204,38 @@ def test_a_few_samples_on_top_of_the_shipped_checkpoint(
     assert made["name"] == "mine"
     assert made["license"] == "CC-BY-NC-SA-4.0 (inherited from dashfusion-mini)"
     assert made["label_range"] == [-2.0, 2.0]
+
+
+@pytest.fixture
+def run(encoder: Path, tmp_path: Path) -> Path:
+    """A RUN of data that are gone."""
+    folder = tmp_path / "run"
+    gone = [tmp_path / "gone.csv"]
+    asked = {"data_root": tmp_path, "media_root": None, "device": "cpu", "preset": "mini"}
+    write_request(folder, request_of(gone, **asked, seeds=None, log_to=()))
+    (folder / "data.json").write_text("{}", "utf-8")
+    (folder / "config.toml").write_text(f"epochs = 2\ntext_encoder = '{encoder}'\n", "utf-8")
+    return folder
+
+
+def test_other_settings_are_refused_before_data_are_opened(command: Command, run: Path) -> None:
+    same = command("train", "--resume", "--output", run, "--set", "epochs=2")
+    assert same.code == 1 and "gone.csv" in same.err
+    other = command("train", "--resume", "--output", run, "--set", "epochs=9")
+    assert (other.code, other.err.count("\n")) == (1, 1)
+    assert "epochs: 2 in RUN, 9 given" in other.err and "gone.csv" not in other.err
+
+
+def test_a_run_that_does_not_say_its_preset_is_given_none(
+    command: Command, run: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one go on that has no settings yet: nobody knows which were asked for."""
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(train_command, "_train", lambda found, *rest: asked.append(found) or [])
+    (run / "request.json").rename(run / "kept.json")
+    assert command("train", "--resume", "--output", run, "--dataset", manifest).code == 0
+    assert asked[0]["preset"] is None and train_command._request(asked[0]).preset is None
+    (run / "kept.json").rename(run / "request.json")
+    (run / "config.toml").unlink()
+    done = command("train", "--resume", "--output", run)
+    assert done.code == 2 and "--dataset" in done.err

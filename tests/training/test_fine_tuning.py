@@ -15,6 +15,7 @@ from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import CheckpointError, ConfigError, WeightsError
 from dashfusion_models.store import Store
 from dashfusion_training.build import new_checkpoint, require_parts, start_facts
+from dashfusion_training.calibrate import fit_calibration
 from dashfusion_training.config import TrainConfig, changed, read_preset
 from dashfusion_training.datasets import Lesson, epoch_batches, load_dataset
 from dashfusion_training.encoded_texts import EncodedTexts
@@ -22,6 +23,7 @@ from dashfusion_training.evaluate import evaluate_stores, predict
 from dashfusion_training.fine_tuning import PRESET, fine_tuning
 from dashfusion_training.step import Step
 from dashfusion_training.train import Training, train
+from tests.training.calibration.planted_predictions import by_group, planted
 from tests.training.logged import log_of
 from tests.training.tiny import AUDIO, VISION
 from tests.training.untrained import untrained
@@ -381,3 +383,21 @@ def test_parts_that_are_not_there_are_refused(
     (tmp_path / "folder").mkdir()
     with pytest.raises(kind, match=said):
         require_parts(changed(TrainConfig(), changes))
+
+
+def test_what_is_kept_as_it_is_keeps_its_calibration(
+    whole: Path, small_store: Store, tmp_path: Path
+) -> None:
+    """Of 20 validation samples none can be made; another range, or another epoch, has none."""
+    start = load_checkpoint(whole)
+    made = fit_calibration(planted(400, 1, by_group), label_range=start.label_range)
+    save_checkpoint(dataclasses.replace(start, calibration=made), whole)
+    ruined = {"learning_rate": 10.0, "clip_norm": 0.0, "epochs": 1, "intervals": True}
+    kept = load_checkpoint(tuned(whole, tmp_path / "kept", small_store, **ruined))
+    assert kept.calibration == made
+    ranged = tuned(whole, tmp_path / "range", small_store, **ruined, label_range=[-4.0, 4.0])
+    assert load_checkpoint(ranged).calibration is None
+    later = {"learning_rate": 3e-3, "epochs": 1, "first_kept_epoch": 1, "intervals": True}
+    assert (
+        load_checkpoint(tuned(whole, tmp_path / "later", small_store, **later)).calibration is None
+    )

@@ -1,6 +1,7 @@
 """A checkpoint knows which samples it learned from, by their content and not by their names."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import load_dataset
 from dashfusion_training.evaluate import evaluate_stores
 from dashfusion_training.missing import evaluate_missing
-from dashfusion_training.sample_digests import count_learned, digests_of, joined
+from dashfusion_training.sample_digests import count_learned, digests_of, joined, learned_from
 from dashfusion_training.samples import Sample
 from tests.training.tiny import AUDIO, VISION, planted_sample
 from tests.training.untrained import untrained
@@ -107,5 +108,44 @@ def test_a_checkpoint_that_does_not_say_is_not_counted(
 @pytest.mark.parametrize("parts", [(), (None,), (np.array([3, 1]), None, np.array([1, 2]))])
 def test_digests_are_joined_in_order(parts: tuple[np.ndarray | None, ...]) -> None:
     known = sorted({int(v) for part in parts if part is not None for v in part})
-    assert joined(*parts).tolist() == known
-    assert count_learned([], joined(*parts)) == 0
+    unknown = any(part is None for part in parts)
+    assert joined(*parts).tolist() == ([0] if unknown else []) + known
+    assert count_learned([], joined(*parts)) == (None if unknown else 0)
+
+
+def test_what_goes_on_from_the_unknown_does_not_claim_to_know_all(planted_store: Store) -> None:
+    """One that was learned is counted; none is no answer."""
+    samples = [Sample(planted_store, k, "x", 0.0) for k in range(6)]
+    child = joined(learned_from(samples[:2]), None)
+    grandchild = joined(learned_from(samples[2:3]), child)
+    assert count_learned(samples, grandchild) == 3
+    assert count_learned(samples[3:], grandchild) is None
+    assert count_learned(samples[3:], learned_from(samples[:3])) == 0
+
+
+def test_words_taken_alone_are_those_of_the_file(tmp_path: Path) -> None:
+    """Either way round; two files with the same words are two samples."""
+    words = dataclasses.replace(CLIP, sha256="", start_s=None)
+    other = dataclasses.replace(CLIP, sha256="cd")
+    folder = tmp_path / "store"
+    with StoreWriter(folder, audio=AUDIO, vision=VISION) as new:
+        for number, row in enumerate((CLIP, words, other)):
+            features = Features(text=row.text, audio=None, vision=None)
+            new.add(dataclasses.replace(row, id=str(number)), features)
+    clip, alone, copy = ([Sample(Store(folder), k, "x", 1.0)] for k in range(3))
+    assert count_learned(clip, learned_from(alone)) == 1
+    assert count_learned(alone, learned_from(clip)) == 1
+    assert count_learned(copy, learned_from(clip)) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="maps are read there")
+def test_a_checkpoint_that_is_loaded_can_be_written_anew(
+    planted_store: Store, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    """Elsewhere a file that is mapped cannot be replaced."""
+    samples = [Sample(planted_store, 0, "x", 0.0)]
+    made = dataclasses.replace(untrained(tiny_encoder), learned=digests_of(samples))
+    save_checkpoint(made, tmp_path / "made.safetensors")
+    loaded = load_checkpoint(tmp_path / "made.safetensors")
+    assert "made.safetensors" not in Path("/proc/self/maps").read_text("utf-8")
+    assert loaded.learned is not None

@@ -1,14 +1,20 @@
 """Stores in the cache: never removed while in use, the one used longest ago first."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from filelock import FileLock
 
-from dashfusion_models.records import Features
+from dashfusion_models.engines import Engines
+from dashfusion_models.records import MODALITIES, Features, Modality
 from dashfusion_models.store import Row, Store, StoreWriter
+from dashfusion_training import store_cache
+from dashfusion_training.sources import open_sources
 from dashfusion_training.store_cache import (
     cached_stores,
     keep_within,
@@ -17,7 +23,7 @@ from dashfusion_training.store_cache import (
     stores_folder,
 )
 from tests.training.test_processes import ROOT, environment
-from tests.training.tiny import AUDIO, VISION
+from tests.training.tiny import AUDIO, VISION, write_films
 
 DAY_S = 24 * 3600
 
@@ -107,3 +113,56 @@ def test_a_mark_goes_with_the_process_that_holds_it() -> None:
     assert not cached_stores()[0].in_use
     assert remove_store(cached_stores()[0])
     assert not folder.exists()
+
+
+def test_a_mark_that_is_being_set_is_left() -> None:
+    """Whoever lists the stores waits until it is held."""
+    folder = write_store("films-1")
+    mark = stores_folder() / ".in-use" / folder.name / "mark"
+    mark.parent.mkdir(parents=True)
+    found: list[bool] = []
+    listing = Thread(target=lambda: found.append(cached_stores()[0].in_use))
+    held = FileLock(mark, thread_local=False)
+    with FileLock(stores_folder() / ".lock"):
+        mark.touch()
+        listing.start()
+        listing.join(timeout=0.3)
+        assert mark.exists() and not found
+        held.acquire(timeout=0)
+    listing.join(timeout=60)
+    held.release()
+    assert found == [True]
+
+
+def test_a_store_that_vanishes_meanwhile_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a-1", "b-2"):
+        write_store(name)
+    real = store_cache._is_used
+
+    def removes(folder: Path) -> bool:
+        if folder.name == "a-1":
+            shutil.rmtree(folder)
+        return real(folder)
+
+    monkeypatch.setattr(store_cache, "_is_used", removes)
+    assert names() == ["b-2"]
+
+
+def test_a_training_stays_with_the_store_that_it_began_with(tmp_path: Path) -> None:
+    """One of all modalities serves for any, unless there is one of these alone."""
+    manifest = write_films(tmp_path / "films.csv", train=2)
+
+    def opened(*modalities: Modality) -> Path:
+        engines = Engines(device="cpu", offline=True)
+        (store,) = open_sources(
+            [manifest], media_root=None, engines=engines, report=lambda event: None,
+            warn=lambda text: None, modalities=modalities,
+        ).values()  # fmt: skip
+        return store.folder
+
+    text = opened("text")
+    everything = opened(*MODALITIES)
+    assert everything != text == opened("text")
+    assert opened("audio") == everything
+    (everything / "store.json").write_text("{", "utf-8")  # half of it is gone
+    assert opened("audio", "text") != everything

@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,21 @@ import pytest
 import torch
 
 from dashfusion_models.checkpoint import load_checkpoint
-from dashfusion_models.errors import ConfigError, TrainingError, WeightsError
+from dashfusion_models.errors import ConfigError, DataError, TrainingError, WeightsError
+from dashfusion_models.folder import Stop
+from dashfusion_models.records import Progress
 from dashfusion_models.score import score
 from dashfusion_models.store import Store, StoreWriter
+from dashfusion_training import calibrate as calibrate_module
 from dashfusion_training import loop as loop_module
 from dashfusion_training import step as step_module
 from dashfusion_training.build import new_checkpoint
 from dashfusion_training.config import TrainConfig, changed, preset_names, read_preset
 from dashfusion_training.datasets import load_dataset
 from dashfusion_training.evaluate import evaluate_stores
+from dashfusion_training.interruption import Interrupted
 from dashfusion_training.train import Training, train, train_seeds
-from tests.training.logged import Stopped, StopsAt
+from tests.training.logged import Stopped, StopsAt, log_of
 from tests.training.tiny import AUDIO, VISION, planted_sample
 
 CPU = torch.device("cpu")
@@ -299,3 +304,56 @@ def test_enough_validation_samples_give_intervals(
     written = best.read_bytes()
     train(training_of(planted_store, with_them, tmp_path / "with", resume=True))
     assert best.read_bytes() == written
+
+
+def test_an_epoch_is_not_lost_to_its_calibration(
+    planted_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    """Of 60 validation samples 2 have sound; rows without it are no samples of this training."""
+    with StoreWriter(tmp_path / "store", audio=AUDIO, vision=VISION) as writer:
+        heard: dict[str, int] = {}
+        for row, features in planted_store:
+            heard[row.split] = heard.get(row.split, 0) + 1
+            if row.split == "valid" and heard["valid"] > 2:
+                row = dataclasses.replace(row, audio=False)
+                features = dataclasses.replace(features, audio=None)
+            if row.split != "train" or heard["train"] <= 32:
+                writer.add(row, features)
+    config = dataclasses.replace(tiny_config, epochs=1, intervals=True, modalities=("audio",))
+    best = train(training_of(Store(tmp_path / "store"), config, tmp_path / "run"))
+    assert load_checkpoint(best).calibration is None
+    (report,) = evaluate_stores(
+        best, {"planted": Store(tmp_path / "store")}, split="valid", classes=None, device=CPU
+    )
+    assert report.n == 2
+
+
+def test_data_that_give_no_intervals_are_noted(
+    small_store: Store,
+    tiny_config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who asks to stop meanwhile is not kept waiting."""
+    stop = Stop()
+
+    def asks(*values: object, report: Callable[[Progress], None], **named: object) -> None:
+        stop.ask()
+        report(Progress("predict", 1, 2, "samples"))
+        raise AssertionError("it went on")
+
+    def fails(*values: object, **named: object) -> None:
+        raise DataError("held-out scores are too few")
+
+    monkeypatch.setattr(calibrate_module, "MINIMUM", 20)
+    monkeypatch.setattr(calibrate_module, "calibrate", asks)
+    config = dataclasses.replace(tiny_config, epochs=1, batch_size=60, intervals=True)
+    training = training_of(small_store, config, tmp_path / "run")
+    with pytest.raises(Interrupted, match="trained, and not tested yet"):
+        train(dataclasses.replace(training, stop=stop))
+    monkeypatch.setattr(calibrate_module, "calibrate", fails)
+    train(dataclasses.replace(training, resume=True))
+    assert (tmp_path / "run" / "report.json").is_file()
+    assert log_of(tmp_path / "run")[-1]["message"] == "no intervals: held-out scores are too few"
+    assert "too few" in caplog.text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from dashfusion_models.calibration import Calibration
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
 from dashfusion_models.checkpoint_about import checkpoint_head
 from dashfusion_models.collate import Collator, Normalisation, load_tokenizer
@@ -33,7 +34,7 @@ from dashfusion_models.weights import (
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 from dashfusion_training.readout import with_readout
-from dashfusion_training.sample_digests import digests_of, joined
+from dashfusion_training.sample_digests import joined, learned_from
 from dashfusion_training.start import (
     adapted_encoder,
     add_adapters,
@@ -124,9 +125,10 @@ def new_checkpoint(
 ) -> Checkpoint:
     """Build the network that `config` describes on the text encoder in the folder `encoder`.
 
-    The fresh weights depend on `config.seed` alone. Normalisation is measured on `samples`, which
-    the checkpoint names as those that it learned from, beside those of the start. Without a folder,
-    the text encoder and the widths are those of `start`.
+    The fresh weights depend on `config.seed` alone. A calibration holds for the network as it is
+    made, before any step. Normalisation is measured on `samples`, which the checkpoint names as
+    those that it learned from, beside those of the start. Without a folder, the text encoder and
+    the widths are those of `start`.
 
     Raises:
         WeightsError: the folder lacks config.json, tokenizer.json or fitting weights.
@@ -161,9 +163,22 @@ def new_checkpoint(
         label_range=config.label_range,
         languages=config.languages,
         license=config.license or inherited_license(start),
-        learned=joined(digests_of(samples), start.learned if start else None),
+        calibration=_calibration_of(start, config, takes_encoder=encoder is None),
+        learned=joined(learned_from(samples), *([start.learned] if start else [])),
         adapters=adapters,
     )
+
+
+def _calibration_of(
+    start: Checkpoint | None, config: TrainConfig, *, takes_encoder: bool
+) -> Calibration | None:
+    """The calibration of `start`, where the fresh network gives the scores that `start` gives."""
+    if start is None or not takes_encoder or config.voice_readout or config.face_readout:
+        return None
+    same = start.label_range == config.label_range and set(start.modalities) == set(
+        config.modalities
+    )
+    return start.calibration if same else None
 
 
 def _described(encoder: Path | None, start: Checkpoint | None) -> tuple[dict[str, object], str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from dashfusion_models.calibration import (
     shown_score,
 )
 from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
-from dashfusion_models.checkpoint_about import checkpoint_head
+from dashfusion_models.checkpoint_about import checkpoint_head, modalities_of
 from dashfusion_models.device import pick_device
 from dashfusion_models.errors import ConfigError, DataError
 from dashfusion_models.records import MODALITIES, Progress
@@ -58,6 +58,7 @@ from dashfusion_training.calibration.shown import crossfitted, fit_caution, fit_
 from dashfusion_training.commands import exit_code
 from dashfusion_training.evaluate import open_tasks, require_numbers
 from dashfusion_training.files import writing
+from dashfusion_training.samples import count_readable
 
 __all__ = ["add_intervals", "calibrate", "fit_calibration", "has_enough", "main"]
 
@@ -113,23 +114,35 @@ def calibrate(
     return fitted
 
 
-def has_enough(stores: Mapping[str, Store]) -> bool:
-    """Whether the validation splits have as many samples as a group needs to be believed."""
-    return sum(row.split == "valid" for s in stores.values() for row in s.rows) >= MINIMUM
+def has_enough(stores: Mapping[str, Store], modalities: Collection[str]) -> bool:
+    """Whether the validation splits have as many samples as a group needs to be believed.
+
+    Only those count that have any of the modalities: the others are not scored.
+    """
+    return sum(count_readable(s, "valid", modalities) for s in stores.values()) >= MINIMUM
 
 
-def add_intervals(best: Path, stores: Mapping[str, Store], *, device: torch.device) -> None:
+def add_intervals(
+    best: Path,
+    stores: Mapping[str, Store],
+    *,
+    device: torch.device,
+    report: Report = lambda event: None,
+) -> None:
     """Calibrate the best checkpoint of a training on its validation splits, where they are enough.
 
-    They chose its epoch too, so its intervals may be a little too narrow.
+    They chose its epoch too, so its intervals may be a little too narrow. A calibration that it
+    was started with gives way.
 
     Raises:
         As `calibrate`.
     """
-    if not has_enough(stores) or "calibration" in checkpoint_head(best):
+    trained = checkpoint_head(best)["training"]
+    used = modalities_of(trained)
+    if not has_enough(stores, used) or "calibrated_on" in trained:
         return
-    with_valid = {k: s for k, s in stores.items() if any(row.split == "valid" for row in s.rows)}
-    calibrate(best, best, stores=with_valid, device=device, chose_epoch=True)
+    with_valid = {k: s for k, s in stores.items() if count_readable(s, "valid", used)}
+    calibrate(best, best, stores=with_valid, device=device, chose_epoch=True, report=report)
 
 
 def fit_calibration(

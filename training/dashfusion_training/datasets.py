@@ -20,7 +20,7 @@ from dashfusion_training.composer import Composer
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.neighbours import POSITIVES, Neighbours, draw_companions
 from dashfusion_training.processes import ALONE, Team
-from dashfusion_training.samples import Dataset, Sample, contexts, sign_of
+from dashfusion_training.samples import Dataset, Sample, contexts, is_readable, sign_of
 from dashfusion_training.teachers import softened
 
 __all__ = [
@@ -57,6 +57,9 @@ class Lesson:
 def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> list[Sample]:
     """Collect the samples of one split; the labels of those that train are softened.
 
+    Rows with none of the modalities that are used are left out: a store of all modalities gives
+    the samples that one of these alone does.
+
     Raises:
         DataError: a label outside the range, a class without a score, or no sample at all.
     """
@@ -65,10 +68,17 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
         Sample(store, index, source, score_of(row, source, config), used, said)
         for source, store in stores.items()
         for index, (row, said) in enumerate(zip(store.rows, contexts(store.rows), strict=True))
-        if row.split == split
+        if row.split == split and is_readable(row, used)
     ]
     if not samples:
-        there = sorted({row.split for store in stores.values() for row in store.rows})
+        rows = [row for store in stores.values() for row in store.rows]
+        there = sorted({row.split for row in rows})
+        if split in there:
+            wanted = " or ".join(m for m in MODALITIES if m in used)
+            raise DataError(
+                f"{', '.join(stores)}: no sample in split {split!r} has {wanted}; ask for other "
+                "modalities, or check the data"
+            )
         raise DataError(
             f"{', '.join(stores)}: no samples in split {split!r}, only in {', '.join(there)}; "
             "ask for another split, or check that column"

@@ -83,8 +83,8 @@ class Report:
     `intervals` are 95 % bootstrap intervals of the metrics, over persons or videos where the data
     names them, else over samples; without those of metrics that are not defined in most draws, and
     empty where all samples are of one. `classes` is the map of class names to scores, where it was
-    used. `trained_on` is how many of the samples the checkpoint learned from, None where it does
-    not say.
+    used. `trained_on` is how many of the samples the checkpoint learned from, as far as it says;
+    None where it does not (`count_learned`).
     """
 
     dataset: str
@@ -211,7 +211,9 @@ def open_tasks(
     """
     trained = checkpoint.training.get("config", {})
     config = TrainConfig(
-        label_range=checkpoint.label_range, classes=classes or trained.get("classes", {})
+        label_range=checkpoint.label_range,
+        classes=classes or trained.get("classes", {}),
+        modalities=modalities,
     )
     for name, store in stores.items():
         _require_features(checkpoint, path, store, modalities)

@@ -242,7 +242,11 @@ class Run:
     ) -> None:
         if self.team.leads:
             trained = {"config": config.to_dict(), "epoch": at.epoch, "valid": valid}
-            kept = replace(checkpoint, training={**checkpoint.training, **trained})
+            kept = replace(
+                checkpoint,
+                training={**checkpoint.training, **trained},
+                calibration=checkpoint.calibration if at.epoch == 0 else None,  # of the start
+            )
             with writing(self.best):
                 save_checkpoint(kept, self.best, half=config.half_weights)
 

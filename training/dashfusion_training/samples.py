@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from dashfusion_models.records import MODALITIES, Features, Modality
 from dashfusion_models.said import said_before
 from dashfusion_models.store import Row, Store
 
-__all__ = ["Dataset", "Sample", "contexts", "sign_of"]
+__all__ = ["Dataset", "Sample", "contexts", "count_readable", "is_readable", "sign_of"]
 
 POLAR = 0.5  # a label at least this far from 0 has a sign
 
@@ -46,6 +46,16 @@ class Sample:
 
 
 Dataset = Sequence[Sample]
+
+
+def is_readable(row: Row, modalities: Collection[str]) -> bool:
+    """Whether a row has any of the modalities; a network that reads these alone finds something."""
+    return any(row.text is not None if m == "text" else getattr(row, m) for m in modalities)
+
+
+def count_readable(store: Store, split: str, modalities: Collection[str]) -> int:
+    """How many rows of a split have any of the modalities."""
+    return sum(row.split == split and is_readable(row, modalities) for row in store.rows)
 
 
 def contexts(rows: Sequence[Row]) -> list[str | None]:

@@ -172,19 +172,23 @@ def _prepared(name: str, data_root: Path) -> Store:
 def _in_cache(manifest: Path, media_root: Path | None, modalities: Collection[Modality]) -> Path:
     """The folder of a manifest's store.
 
-    A store of some modalities has a folder of its own, unless one of all is there and whole: that
-    one serves for any.
+    A store of some modalities has a folder of its own. Where there is none yet, one of all that is
+    whole serves for any; once there is one, it stays with it, and so does a training that goes on.
     """
     stores = stores_folder()
+    own = stores / f"{manifest.stem}-{_key(manifest, media_root, modalities)}"
+    if set(modalities) == set(MODALITIES) or (own / "store.json").is_file():
+        return own
     of_all = stores / f"{manifest.stem}-{_key(manifest, media_root, MODALITIES)}"
-    if set(modalities) == set(MODALITIES) or _is_whole(of_all, manifest):
-        return of_all
-    return stores / f"{manifest.stem}-{_key(manifest, media_root, modalities)}"
+    return of_all if _is_whole(of_all, manifest) else own
 
 
 def _is_whole(folder: Path, manifest: Path) -> bool:
-    """Whether a store has a sample for each row of its manifest."""
-    return (folder / "store.json").is_file() and len(Store(folder)) >= len(read_table(manifest))
+    """Whether a store has a sample for each row of its manifest; not one that is being removed."""
+    try:
+        return len(Store(folder)) >= len(read_table(manifest))
+    except (DataError, OSError):
+        return False
 
 
 def _key(manifest: Path, media_root: Path | None, modalities: Collection[Modality]) -> str:

@@ -27,6 +27,7 @@ __all__ = ["cached_stores", "keep_within", "opened_in_cache", "remove_store", "s
 
 _log = logging.getLogger(__name__)
 _MARKS, _LOCK, _REMOVED = ".in-use", ".lock", ".removed-"
+MARK_S = 5.0  # to wait for a mark that somebody else looks at
 
 
 def stores_folder() -> Path:
@@ -58,10 +59,23 @@ def cached_stores() -> list[CacheEntry]:
         for folder in stores_folder().glob("*")
         if folder.is_dir() and not folder.name.startswith(".")
     ]
-    entries = [
-        entry_of("features", f, in_use=_is_used(f), last_used=f.stat().st_mtime) for f in folders
-    ]
+    if not folders:
+        return []
+    used = _used(folders)
+    entries: list[CacheEntry] = []
+    for folder in folders:
+        with contextlib.suppress(OSError):  # removed by another process meanwhile
+            last_used = folder.stat().st_mtime
+            entries.append(entry_of("features", folder, in_use=used[folder], last_used=last_used))
     return sorted(entries, key=lambda entry: (entry.last_used, entry.name))
+
+
+def _used(folders: list[Path]) -> dict[Path, bool]:
+    """Which stores are in use, told while nobody sets a mark: one that is not held yet would go."""
+    with contextlib.ExitStack() as alone:
+        with contextlib.suppress(OSError):  # a cache that is only read
+            alone.enter_context(_alone(stores_folder()))
+        return {folder: _is_used(folder) for folder in folders}
 
 
 def keep_within(limit_bytes: float) -> list[CacheEntry]:
@@ -108,9 +122,10 @@ def _mark(folder: Path) -> Callable[[], None]:
     # Released by whichever thread lets go of the store.
     mark = FileLock(_marks(folder) / uuid.uuid4().hex, thread_local=False)
     try:
-        _marks(folder).mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone(folder.parent):
-            mark.acquire(timeout=0)
+            _marks(folder).mkdir(parents=True, exist_ok=True)
+            mark.acquire(timeout=MARK_S)
     except (OSError, NotImplementedError):  # a cache that is only read, or without locks
         return lambda: None
 
@@ -123,7 +138,10 @@ def _mark(folder: Path) -> Callable[[], None]:
 
 
 def _is_used(folder: Path) -> bool:
-    """Whether a process holds a mark on the store; marks of those that are gone are removed."""
+    """Whether a process holds a mark on the store; marks of those that are gone are removed.
+
+    Only while nobody sets one (`_alone`).
+    """
     for path in _marks(folder).glob("*"):
         mark = FileLock(path, timeout=0)
         try:
@@ -131,7 +149,8 @@ def _is_used(folder: Path) -> bool:
         except (Timeout, OSError, NotImplementedError):
             return True
         mark.release()
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint
-from dashfusion_models.errors import ConfigError
+from dashfusion_models.errors import ConfigError, DataError
 from dashfusion_models.folder import Stop
 from dashfusion_models.records import MODALITIES, Modality
 from dashfusion_models.store import Store
@@ -26,13 +27,16 @@ from dashfusion_training.loop import Splits, fit
 from dashfusion_training.processes import ALONE, Team
 from dashfusion_training.report import Trained, environment, write_report
 from dashfusion_training.reproducible import reproducible
-from dashfusion_training.request import Request, write_request
+from dashfusion_training.request import TrainingRequest, write_request
 from dashfusion_training.run import Run, require_free
+from dashfusion_training.samples import count_readable
 from dashfusion_training.sources import feature_specs
 from dashfusion_training.watch import UNWATCHED, Watcher
 from dashfusion_training.writers import OpenWriter
 
 __all__ = ["Training", "train", "train_seeds"]
+
+_log = logging.getLogger(__name__)
 
 FIRST_SEED = 1111  # of several (METHOD: the paper gives neither seeds nor deviations)
 
@@ -53,7 +57,7 @@ class Training:
     team: Team = ALONE
     watch: Watcher = UNWATCHED
     log_to: tuple[OpenWriter, ...] = ()  # writers that show log.jsonl elsewhere
-    request: Request | None = None
+    request: TrainingRequest | None = None
     stop: Stop = field(default_factory=Stop)
 
 
@@ -128,6 +132,9 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str, request_in
     identity = {"data": data, "text_encoder": about}
     started = start_facts(config, offline=training.offline)
     identity |= {"start": started} if started else {}
+    asks = training.request if team.leads else None
+    if asks is not None and not training.resume:  # config.toml says that all is there
+        write_request(request_in, asks)
     run = Run(
         training.output,
         config,
@@ -137,8 +144,8 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str, request_in
         watch=training.watch,
         log_to=training.log_to,
     )
-    if team.leads and training.request is not None:
-        write_request(request_in, training.request)
+    if asks is not None and training.resume:  # only now: another training is refused
+        write_request(request_in, asks)
     with contextlib.closing(run), reproducible(training.device):
         run.log(kind="start", environment=environment(training.device), processes=team.world)
         at = fit(
@@ -154,12 +161,26 @@ def _train(training: Training, data: Mapping[str, Any], *, name: str, request_in
     try:
         with interruption.leaving_together():
             if team.leads and config.intervals:
-                add_intervals(run.best, training.stores, device=training.device)
+                _calibrate(training, run, interruption)
             if team.leads:
                 test = _tested(training, run.best, interruption)
     except Interrupted:
         raise Interrupted("trained, and not tested yet") from None
     return Trained(config=config, at=at, test=test)
+
+
+def _calibrate(training: Training, run: Run, interruption: Interruption) -> None:
+    """Add intervals; data that give none are no reason to lose what was trained."""
+    try:
+        add_intervals(
+            run.best,
+            training.stores,
+            device=training.device,
+            report=lambda event: interruption.check(),
+        )
+    except DataError as error:
+        run.log(kind="note", message=f"no intervals: {error}")
+        _log.warning("%s: has no intervals: %s", run.best, error)
 
 
 def _without_idle_context(training: Training) -> Training:
@@ -179,7 +200,7 @@ def _splits(training: Training) -> Splits:
     config, stores = training.config, dict(training.stores)
     valid: dict[str, Dataset] = {}
     for name, store in stores.items():
-        if any(row.split == "valid" for row in store.rows):
+        if count_readable(store, "valid", config.modalities):
             valid[name] = load_dataset({name: store}, "valid", config)
     if not valid:
         load_dataset(stores, "valid", config)  # says that there is none
@@ -215,7 +236,7 @@ def _tested(
     stores = {
         name: store
         for name, store in training.stores.items()
-        if any(row.split == "test" for row in store.rows)
+        if count_readable(store, "test", training.config.modalities)
     }
     reports = evaluate_stores(
         best,
