@@ -334,7 +334,7 @@ def test_stopped_at_once(clips: Clips, sent: str, code: int) -> None:
     ("arguments", "error"),
     [
         (["--include", "*.avi"], "clips: no file fits *.avi; give other patterns by --include"),
-        (["--checkpoint", "./no.safetensors"], "no.safetensors: cannot be read"),
+        (["--checkpoint", "./no.safetensors"], "no.safetensors: no such checkpoint"),
     ],
 )
 def test_nothing_to_do_is_an_error(clips: Clips, arguments: list[str], error: str) -> None:
