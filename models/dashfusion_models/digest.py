@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["sha256_of"]
+__all__ = ["readable_sha256", "sha256_of"]
 
 _PIECE_BYTES = 1 << 22
 
@@ -20,3 +20,11 @@ def sha256_of(path: Path, told: Callable[[int], None] | None = None) -> str:
             done += len(piece)
             told(done)
         return whole.hexdigest()
+
+
+def readable_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file's content; None where it cannot be read."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return None

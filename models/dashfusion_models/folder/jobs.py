@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dashfusion_models.digest import sha256_of
+from dashfusion_models.digest import readable_sha256
 from dashfusion_models.errors import (
     CheckpointError,
     ConfigError,
@@ -123,7 +123,7 @@ def attempt(work: Work, job: Job) -> Outcome:
     except Exception as error:
         kind, message = _said(error, job)
         seconds = time.perf_counter() - started
-        return failed(job, kind, message, sha256=_sha256(job), seconds=seconds)
+        return failed(job, kind, message, sha256=readable_sha256(Path(job.file)), seconds=seconds)
     return Outcome(
         job.path,
         line,
@@ -183,10 +183,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__
-
-
-def _sha256(job: Job) -> str | None:
-    try:
-        return sha256_of(Path(job.file))
-    except OSError:
-        return None

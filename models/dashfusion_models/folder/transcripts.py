@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dashfusion_models.digest import sha256_of
+from dashfusion_models.digest import readable_sha256
 
 __all__ = [
     "SUFFIXES",
@@ -40,7 +40,7 @@ def name_of(path: str, transcript: str) -> str:
 
 def content_of(sha256: str, transcript: str | None) -> str:
     """Return what a file and its transcript say together: the file's SHA-256, where it has none."""
-    return _together(sha256, transcript, _sha256(transcript) if transcript else None)
+    return _together(sha256, transcript, readable_sha256(Path(transcript)) if transcript else None)
 
 
 def content_of_record(record: Mapping[str, Any]) -> str | None:
@@ -58,17 +58,13 @@ def both_stamps(stamp: str, its_stamp: str | None) -> str:
 
 def run_of(path: str, transcript: str) -> dict[str, str | None]:
     """Return what the record of a failure says of the transcript."""
-    return {"transcript": name_of(path, transcript), "transcript_sha256": _sha256(transcript)}
+    return {
+        "transcript": name_of(path, transcript),
+        "transcript_sha256": readable_sha256(Path(transcript)),
+    }
 
 
 def _together(sha256: str, transcript: str | None, its_sha256: str | None) -> str:
     if transcript is None:
         return sha256
     return f"{sha256} {os.path.splitext(transcript)[1]} {its_sha256 or 'unreadable'}"
-
-
-def _sha256(transcript: str) -> str | None:
-    try:
-        return sha256_of(Path(transcript))
-    except OSError:
-        return None

@@ -109,7 +109,7 @@ def test_neither_is_read_again_where_neither_changed(
         raise AssertionError(f"{path} was read")
 
     monkeypatch.setattr("dashfusion_models.folder.batch.sha256_of", never)
-    monkeypatch.setattr("dashfusion_models.folder.transcripts.sha256_of", never)
+    monkeypatch.setattr("dashfusion_models.folder.transcripts.readable_sha256", never)
     assert heard.run() == (2, 0, 0)
     assert heard.starts() == {"a": 1, "b": 1}
 
