@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 SOME_FAILED = 3
+_NAMED = 5  # files that failed; the table has all
 
 
 class _Engine(StrEnum):
@@ -139,8 +140,21 @@ def batch(
         engine_now = _engine(asked, session, plan.to_do)
         run_folder(results, plan, engine_now, output, session, _pages(results, context))
         done, failed, _ = results.counts()
+        if failed:
+            _tell_failed(results, output, session)
     typer.echo(f"{output}: {done} analysed, {failed} failed")
     raise typer.Exit(SOME_FAILED if failed else 0)
+
+
+def _tell_failed(results: "Batch", output: Path, session: "Session") -> None:
+    """Name the files without a result, those of earlier runs too, and how to try them again."""
+    from dashfusion_cli.messages import say_note
+
+    failed = [record["media"]["path"] for record in results.records() if "error" in record]
+    named, more = failed[:_NAMED], len(failed) - _NAMED
+    names = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+    reason = f"{output / 'summary.csv'} says why, --retry-failed tries again"
+    say_note(f"not analysed: {' '.join(names.split())}; {reason}", session)
 
 
 def _pages(results: "Batch", context: typer.Context) -> Callable[[], None]:

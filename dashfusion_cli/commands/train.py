@@ -21,9 +21,12 @@ from dashfusion_cli.values import parse_classes, parse_key_values, parse_modalit
 from dashfusion_training.writers import LogTo
 
 if TYPE_CHECKING:
+    import torch
+
     from dashfusion_models.store import Store
     from dashfusion_training.config import TrainConfig
     from dashfusion_training.interruption import Interruption
+    from dashfusion_training.processes import Team
     from dashfusion_training.request import TrainingRequest
 
 __all__ = ["register"]
@@ -223,22 +226,18 @@ def _train(
     """Open the data sets, fetch what is missing and train; return the checkpoints."""
     from dashfusion_cli.folder_run import interruptible
     from dashfusion_cli.live import training_view
-    from dashfusion_models.device import pick_device
     from dashfusion_training.build import require_parts, start_facts
     from dashfusion_training.datasets import check_labels
-    from dashfusion_training.processes import local_rank
+    from dashfusion_training.report import read_report
     from dashfusion_training.request import require_settings
     from dashfusion_training.run import require_free
     from dashfusion_training.train import Training, train, train_seeds
     from dashfusion_training.writers import writers_of
 
     require_parts(settings, offline=asked["offline"])
-    team, device, seeds = interruption.team, asked["device"], asked["seeds"]
+    team, seeds = interruption.team, asked["seeds"]
     signals = (signal.SIGINT, signal.SIGTERM)
-    if team.world > 1 and device.startswith("cuda:"):
-        raise typer.BadParameter("give cuda: each process takes its own", param_hint="--device")
-    several = team.world > 1 and device in ("auto", "cuda") and _has_cuda()
-    where = pick_device(f"cuda:{local_rank()}" if several else device)
+    where = _device(asked["device"], team)
     writers = writers_of(asked["log_to"] or ()) if team.leads else ()
     if seeds is None:
         require_free(asked["output"], resume=asked["resume"])
@@ -249,6 +248,8 @@ def _train(
         stores = _stores(asked, settings, str(where), interruption, session)
     check_labels(stores, settings)
     fetch_encoder(settings.text_encoder, offline=asked["offline"], session=session)
+    ended = read_report(asked["output"]) if asked["resume"] else None
+    had_ended = ended is not None and len(ended["seeds"]) >= (seeds or 1)
     with (
         interruptible(interruption.stop, session, first="this step", signals=signals),
         training_view(session) as view,
@@ -269,7 +270,22 @@ def _train(
         best = [train(training)] if seeds is None else train_seeds(training, seeds)
     if team.leads:
         _say_of_intervals(settings, stores, best[0], session)
+        if had_ended:
+            say_note(
+                f"{asked['output']}: had ended before, so only the test was made anew", session
+            )
     return best
+
+
+def _device(asked: str, team: "Team") -> "torch.device":
+    """Return the device that was asked for; of several processes each has its own GPU."""
+    from dashfusion_models.device import pick_device
+    from dashfusion_training.processes import local_rank
+
+    if team.world > 1 and asked.startswith("cuda:"):
+        raise typer.BadParameter("give cuda: each process takes its own", param_hint="--device")
+    several = team.world > 1 and asked in ("auto", "cuda") and _has_cuda()
+    return pick_device(f"cuda:{local_rank()}" if several else asked)
 
 
 def _say_of_intervals(

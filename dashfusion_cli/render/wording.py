@@ -35,7 +35,7 @@ def signed(value: float, label_range: tuple[float, float]) -> str:
     """Write a score with its sign and the decimals of its scale; what rounds to zero has none."""
     low, high = label_range
     decimals = 1 if high - low > _FINE_SCALE else 2
-    rounded = round(value, decimals)
+    rounded = round(round(value, 4), decimals)  # from what JSON and pages hold, as they do
     return f"{rounded:+.{decimals}f}" if rounded else f"{0:.{decimals}f}"
 
 

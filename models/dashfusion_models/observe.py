@@ -36,7 +36,7 @@ from dashfusion_models.records import (
     Word,
 )
 from dashfusion_models.segment import SegmentRule, in_sentences
-from dashfusion_models.speech.transcript_file import spread
+from dashfusion_models.speech.transcript_file import seconds_without_words, spread
 from dashfusion_models.spool import Spool
 from dashfusion_models.stages import Stages
 
@@ -46,6 +46,9 @@ Report = Callable[[Progress], None]
 WordOrPhrase = TypeVar("WordOrPhrase", Word, Phrase)
 
 _AROUND_S = 1.0  # a mouth moves before it is heard
+# Subtitles leave a laugh or an echo out; whoever leaves out more has another file's, or a part.
+_WITHOUT_WORDS_S = 3.0
+_WITHOUT_WORDS_SHARE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +289,13 @@ class Observation:
         if given.times_estimated:
             end_s = end_s if wanted.end_s is None else min(end_s, wanted.end_s)
             given = given if wanted.whole else in_sentences(given)
-            given = spread(given, speech or [Span(wanted.start_s, end_s)], end_s)
+            return spread(given, speech or [Span(wanted.start_s, end_s)], end_s)
+        spoken_s, missed_s = sum(s.duration_s for s in speech), seconds_without_words(given, speech)
+        if missed_s > max(_WITHOUT_WORDS_S, _WITHOUT_WORDS_SHARE * spoken_s):
+            self._sound_warnings.append(
+                f"the transcript has no words for {missed_s:.0f} s of {spoken_s:.0f} s of speech, "
+                "so what is said there is not scored; check that it is the right file, and whole"
+            )
         return given
 
 

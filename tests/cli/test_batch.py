@@ -107,6 +107,12 @@ def test_some_failed_is_3_and_none_is_0(clips: Clips) -> None:
     assert "2 files; 0.0 minutes of media to do, 2 workers, done at about " in err
     assert "warning: clips/b.mp4: cannot be read; convert it\n" in err
     assert "warning: clips/a.mp4: it is planted\n" in err
+    # Nothing is left to do, and still whoever looks again is told what is missing.
+    code, out, err = clips.run()
+    assert (code, out) == (3, "results: 1 analysed, 1 failed\n")
+    summary = Path("results", "summary.csv")
+    told = f"not analysed: clips/b.mp4; {summary} says why, --retry-failed tries again\n"
+    assert told in err
     clips.plant(b="ok")
     code, out, err = clips.run("--quiet")
     assert (code, out, err) == (0, "results: 2 analysed, 0 failed\n", "")

@@ -63,8 +63,10 @@ def test_from_a_manifest_to_a_report(
     assert refused.err.startswith("error: ")
     assert "--resume" in refused.err
     resume = ("train", "--quiet", "--resume", "--output", tmp_path / "run")
-    again = command(*resume, "--set", "learning_rate=2e-4")
+    again = command(*resume[:1], *resume[2:], "--set", "learning_rate=2e-4")
     assert (again.code, again.out) == (0, f"{best}\n"), again.err
+    assert "run: had ended before, so only the test was made anew\n" in again.err
+    assert "had ended" not in done.err
     for contradiction, said in (
         (("--set", "learning_rate=1e-4"), "learning_rate: 0.0002 in RUN, 0.0001 given"),
         (("--seed", "5"), "seed: 1111 in RUN, 5 given"),

@@ -1,6 +1,7 @@
 """From a file to what the network reads: planted engines, so that each number has one source."""
 
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,18 @@ def clip(tmp_path: Path) -> Path:
 
 
 def _extract(
-    clip: Path, states: _States, monkeypatch: pytest.MonkeyPatch, **wanted: Any
+    clip: Path,
+    states: _States,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    written: Sequence[Span] = SPEECH,
+    speech: Sequence[Span] = SPEECH,
+    **wanted: Any,
 ) -> Extraction:
     engines = Engines()
-    monkeypatch.setattr(engines, "voice_activity", lambda: lambda samples: SPEECH)
+    monkeypatch.setattr(engines, "voice_activity", lambda: lambda samples: speech)
     monkeypatch.setattr(engines, "voice_states", lambda: states)
-    phrases = tuple(Phrase(s.start_s, s.end_s, "words.", (), 1.0) for s in SPEECH)
+    phrases = tuple(Phrase(s.start_s, s.end_s, "words.", (), 1.0) for s in written)
     given = Transcript(phrases, None, None, None)
     return extract(clip, Request(transcript=given, **wanted), engines, lambda progress: None)
 
@@ -127,3 +134,17 @@ def test_the_states_are_loaded_once_and_always_of_base(monkeypatch: pytest.Monke
     engines = Engines(asr_model="small")
     assert engines.voice_states() is engines.voice_states()
     assert asked == ["base"]
+
+
+def test_speech_that_a_given_transcript_leaves_out_is_a_warning(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(*written: Span, speech: Sequence[Span]) -> list[str]:
+        states = _States()
+        done = _extract(clip, states, monkeypatch, written=written, speech=speech)
+        return [warning for warning in done.warnings if "transcript" in warning]
+
+    (warning,) = found(Span(0.5, 2.0), speech=(Span(0.5, 2.0), Span(3.0, 7.2)))
+    assert warning.startswith("the transcript has no words for 4 s of 6 s of speech, ")
+    assert found(Span(0.5, 2.0), speech=(Span(0.5, 2.0), Span(3.0, 5.9))) == []  # a laugh
+    assert found(Span(0.0, 16.0), speech=(Span(0.0, 16.0), Span(17.0, 20.5))) == []  # a fifth

@@ -25,7 +25,7 @@ from dashfusion_models.speech.speaker_names import (
     turns,
 )
 
-__all__ = ["read_transcript", "spread"]
+__all__ = ["read_transcript", "seconds_without_words", "spread"]
 
 _SUBTITLES = {".srt": "srt", ".vtt": "vtt"}
 _GOES_ON_S = 2.0  # a cue that ends in the middle of a sentence is gone on with after less
@@ -97,6 +97,20 @@ def spread(transcript: Transcript, speech: Sequence[Span], duration_s: float) ->
         phrases.append(dataclasses.replace(phrase, start_s=start_s, end_s=max(start_s, end_s)))
         before = after
     return dataclasses.replace(transcript, phrases=tuple(phrases), times_estimated=True)
+
+
+def seconds_without_words(transcript: Transcript, speech: Sequence[Span]) -> float:
+    """Return how many seconds of `speech` lie outside all phrases of a transcript with times.
+
+    Phrases may overlap; each second counts once.
+    """
+    outside_s = sum(span.duration_s for span in speech)
+    reached_s = 0.0
+    for phrase in sorted(transcript.phrases, key=lambda p: (p.start_s, p.end_s)):
+        new = Span(max(reached_s, phrase.start_s), max(reached_s, phrase.end_s))
+        outside_s -= sum(new.overlap_s(span) for span in speech)
+        reached_s = max(reached_s, phrase.end_s)
+    return max(0.0, outside_s)
 
 
 def _file_time(spans: Sequence[Span], spoken_s: float, *, starts: bool) -> float:

@@ -6,7 +6,11 @@ import pytest
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Phrase, Span, Transcript
-from dashfusion_models.speech.transcript_file import read_transcript, spread
+from dashfusion_models.speech.transcript_file import (
+    read_transcript,
+    seconds_without_words,
+    spread,
+)
 
 SRT = """1
 00:00:01,500 --> 00:00:03,000
@@ -120,3 +124,11 @@ def test_a_line_may_reach_over_a_pause() -> None:
 
 def test_without_speech_the_whole_duration_is_taken() -> None:
     assert _phrases(spread(_plain("aa", "bb"), [], 6.0)) == [(0.0, 3.0, "aa"), (3.0, 6.0, "bb")]
+
+
+def test_speech_outside_all_phrases_is_counted_once() -> None:
+    speech = [Span(1.0, 5.0), Span(10.0, 14.0)]  # without words: 1 to 2, 4 to 5 and 12 to 14
+    phrases = tuple(Phrase(a, b, "x", (), 1.0) for a, b in ((2.0, 4.0), (2.5, 3.0), (8.0, 12.0)))
+    assert seconds_without_words(Transcript(phrases, None, None, None), speech) == 4.0
+    assert seconds_without_words(Transcript((), None, None, None), speech) == 8.0
+    assert seconds_without_words(Transcript(phrases, None, None, None), []) == 0.0
