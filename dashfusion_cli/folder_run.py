@@ -1,7 +1,7 @@
 """One run over a folder, as a person at a terminal meets it: told of, stoppable, tabled."""
 
+import _thread
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -163,9 +163,10 @@ def interruptible(
                 former[number](number, frame)
             raise KeyboardInterrupt
         stop.ask(number)
-        if not session.quiet:
-            with contextlib.suppress(OSError):  # not print: it may be what was interrupted
-                os.write(2, f"\nstopping after {first}; Ctrl-C again stops at once\n".encode())
+        # Printing may be what was interrupted, and what is drawn must not be written over: a
+        # thread waits for both. Not threading.Thread, whose start takes a lock of the module.
+        said = f"stopping after {first}; Ctrl-C again stops at once"
+        _thread.start_new_thread(say_note, (said, session))
 
     try:
         for one in signals:

@@ -8,8 +8,11 @@ in which they were written. Bars are gone; only the titles of files are a termin
 import hashlib
 import logging
 import math
+import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -279,6 +282,33 @@ def test_a_training(
         ["valid", "MAE", "▁▁▁", "0.8000", "to", "0.8000"],
     ]
     assert lines[-2:] == ["run/best.safetensors", ""]
+
+
+@SIZES
+def test_a_training_that_is_interrupted(
+    encoder: Path, store: Path, size: Size, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said of it stands above the table, which is drawn over itself and not below."""
+    from dashfusion_training import train
+    from dashfusion_training.interruption import Interrupted
+
+    def training(task: Any) -> Path:
+        for epoch in range(1, 4):
+            task.watch.step(epoch, 9, 1, 2, 0.5)
+            task.watch.epoch(epoch, 1.0, 0.8, 0.7, epoch == 1)
+            time.sleep(0.3)  # until it is drawn
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.6)
+        assert task.stop.asked
+        raise Interrupted("stopped after step 2")
+
+    monkeypatch.setattr(train, "train", training)
+    asked = ("train", "--dataset", store, "--text-encoder", encoder, "--device", "cpu")
+    place = Terminal(size).run(*asked, "--output", "run")
+    lines = place.lines()
+    assert place.code == 130, lines
+    assert sum(line.split()[:2] == ["epoch", "loss"] for line in lines) == 1, lines
+    assert lines.count("stopping after this step; Ctrl-C again stops at once") == 1
 
 
 @pytest.mark.parametrize(("size", "jobs"), [(SMALL, 1), (LARGE, 1), (SMALL, 2)], ids=str)
