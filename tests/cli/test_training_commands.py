@@ -18,6 +18,8 @@ from dashfusion_training import manifest as manifest_module
 from dashfusion_training.request import request_of, write_request
 from tests.training.tiny import write_films, write_tiny_encoder
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 Command = Callable[..., Any]
 
 

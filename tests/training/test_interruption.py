@@ -30,6 +30,8 @@ from tests.training.logged import training_of
 from tests.training.test_processes import ROOT, TORCHRUN, environment, train_command
 from tests.training.tiny import write_films
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 STEPS = 4  # of an epoch of the small store
 
 

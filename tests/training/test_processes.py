@@ -18,6 +18,8 @@ from dashfusion_models.store import Store
 from dashfusion_training.processes import Team
 from tests.training.tiny import write_films, write_tiny_encoder
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 ROOT = Path(__file__).parents[2]
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 

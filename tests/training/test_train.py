@@ -31,6 +31,8 @@ from dashfusion_training.train import Training, train, train_seeds
 from tests.training.logged import Stopped, StopsAt, log_of
 from tests.training.tiny import AUDIO, VISION, planted_sample
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 CPU = torch.device("cpu")
 
 

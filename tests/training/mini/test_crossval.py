@@ -25,6 +25,8 @@ from dashfusion_training.mini.summary import LeftOut, read_left_out, summary_tab
 from tests.training.mini.people import CLASSES, write_stores
 from tests.training.tiny import AUDIO, VISION
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Store]:

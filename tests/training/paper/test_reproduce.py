@@ -17,6 +17,8 @@ from dashfusion_training.paper.reproduce import reproduce
 from dashfusion_training.watch import Unwatched
 from tests.training.paper.rehearsal import CPU, SEEDS, request_of
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 TRIALS = {"table1": 0, "table2": 2, "table3": 1, "table4": 6, "table5": 5, "fig4": 5}
 DIFFERENT = 2 + 1 + 5 + 3 + 4  # full, ablations, further fusions, further p
 

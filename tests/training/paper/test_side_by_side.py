@@ -14,6 +14,8 @@ from dashfusion_training.paper.side_by_side import Job, devices_for, run_here, r
 from dashfusion_training.report import read_report
 from dashfusion_training.watch import UNWATCHED
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 CPU = torch.device("cpu")
 
 
