@@ -28,7 +28,7 @@ from dashfusion_cli.commands import (
     train,
     weights,
 )
-from dashfusion_cli.messages import LogLines, say_error, say_note, set_loudness
+from dashfusion_cli.messages import LogLines, harmless, say_error, say_note, set_loudness
 from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
 from dashfusion_cli.session import Session
@@ -171,7 +171,7 @@ def _mend(error: Any) -> None:
         if found := _NOT_ONE_OF.fullmatch(message):
             near = meant(found[1], re.findall(r"'([^']+)'", found[2]))
             message += f" {near[0].upper()}{near[1:]}" if near else ""
-        error.message = message
+        error.message = harmless(message)
 
 
 def _terminate(*_: object) -> NoReturn:

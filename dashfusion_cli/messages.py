@@ -5,11 +5,14 @@ import logging
 import os
 import sys
 import traceback
+import unicodedata
 import warnings
 
 from dashfusion_cli.session import Session
 
-__all__ = ["LogLines", "say_error", "say_note", "say_warning", "set_loudness"]
+_KEPT = "\n\t\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+
+__all__ = ["LogLines", "harmless", "say_error", "say_note", "say_warning", "set_loudness"]
 
 
 def say_error(message: str, session: Session) -> None:
@@ -67,5 +70,18 @@ def set_loudness(session: Session) -> None:
 def _print(text: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # stderr may be closed
         encoding = sys.stderr.encoding or "utf-8"
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
+        text = harmless(text).encode(encoding, "backslashreplace").decode(encoding)
         sys.stderr.write(f"{text}\n")  # at once, or lines of two threads may join
+
+
+def harmless(text: str) -> str:
+    """Write out what steers a terminal or turns the order of letters: a file's name may hold it.
+
+    Line ends and tabs stay, and the joiners of scripts and of emoji.
+    """
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in {"Cc", "Cf"} and character not in _KEPT
+        else character
+        for character in text
+    )

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -20,10 +20,12 @@ __all__ = [
     "OutputError",
     "StdoutClosed",
     "check_place",
+    "files_read",
     "stdout_for_results_only",
     "whole_file",
 ]
 
+_WRITTEN = {"output", "overlay", "predictions"}
 _WIDEST = 160  # columns: a longer line of words is hard to read
 
 
@@ -42,11 +44,23 @@ class Output:
     block that succeeds, so that nobody ever meets half of it.
     """
 
-    def __init__(self, file: Path | None, *, force: bool = False) -> None:
+    def __init__(
+        self,
+        file: Path | None,
+        *,
+        force: bool = False,
+        reads: Iterable[Path] = (),
+        option: str = "--output",
+    ) -> None:
+        """Check the place that `option` gives; the result is made from the files that it `reads`.
+
+        Raises:
+            As `check_place`.
+        """
         self._file = file
         if file is None:
             return
-        check_place(file, "--output", force=force)
+        check_place(file, option, force=force, reads=reads)
         self._beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:12]}")
 
     def __enter__(self) -> "Output":
@@ -120,19 +134,44 @@ class Output:
         )
 
 
-def check_place(file: Path, option: str, *, force: bool) -> None:
+def check_place(file: Path, option: str, *, force: bool, reads: Iterable[Path] = ()) -> None:
     """Refuse a place for a result that cannot be written, or must not be.
 
     Raises:
-        ConfigError: it is a folder, is in one that is missing, or exists already.
+        ConfigError: it is a folder, a link, a device, one of the files that the result is made
+            from (`reads`), is in a folder that is missing, or exists already.
         OutputError: the missing folder was to be made, and cannot be.
     """
     if file.is_dir():
         raise ConfigError(f"{file}: is a folder; give {option} a file")
+    if file.is_symlink():  # the name would be replaced, and not what it stands for
+        raise ConfigError(f"{file}: is a link; give {option} the file itself, or a new name")
+    if file.exists() and not file.is_file():
+        raise ConfigError(f"{file}: is no ordinary file; give {option} one, or redirect stdout")
+    if any(_is_same(file, read) for read in reads):
+        raise ConfigError(f"{file}: is read for this result; give {option} another name")
     if file.exists() and not force:
         raise ConfigError(f"{file}: exists already; use --force to replace it")
     if not file.absolute().parent.is_dir():
         _offer_folder(file.parent)
+
+
+def files_read(asked: Mapping[str, Any]) -> list[Path]:
+    """Return the files that a command line names, but for those that it writes."""
+    named: list[Path] = []
+    for option, value in asked.items():
+        if option not in _WRITTEN:
+            values = value if isinstance(value, list | tuple) else [value]
+            named += [Path(one) for one in values if isinstance(one, Path)]
+    checkpoint = asked.get("checkpoint")  # the name of one, or a path
+    return [*named, Path(checkpoint)] if checkpoint else named
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    try:
+        return file.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def _offer_folder(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """`dashfusion analyze`: from media files to scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,11 +10,11 @@ from dashfusion_cli import options as opt
 from dashfusion_cli.asked import check_times, load_analyzer, option_values, options_of
 from dashfusion_cli.forms import AnalysisForm, check_form, form_of, renderer_of
 from dashfusion_cli.messages import say_error, say_note, say_warning
-from dashfusion_cli.output import Output, check_place, stdout_for_results_only
+from dashfusion_cli.output import Output, check_place, files_read, stdout_for_results_only
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
-from dashfusion_models.errors import ConfigError, DashfusionError, MediaError
+from dashfusion_models.errors import DashfusionError, MediaError
 from dashfusion_models.near import meant_file
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def analyze(
     check_times(context.params)
     context.params["format"] = form_of(context, AnalysisForm)
     check_form(context.params)
-    _check_overlay(overlay, media, force=force)
+    _check_overlay(context.params)
     _first_must_exist(media)
     latest: list[Analysis] = []
-    with Output(output, force=force) as out:
+    with Output(output, force=force, reads=files_read(context.params)) as out:
         options = options_of(context.params)
         render = renderer_of(context, out)
 
@@ -150,7 +150,7 @@ def _analyze_all(
     return done
 
 
-def _check_overlay(overlay: Path | None, media: list[Path], *, force: bool) -> None:
+def _check_overlay(asked: Mapping[str, Any]) -> None:
     """Refuse what cannot become a video, before anything is loaded.
 
     Raises:
@@ -158,6 +158,7 @@ def _check_overlay(overlay: Path | None, media: list[Path], *, force: bool) -> N
         ConfigError: the place cannot be written, or must not be.
         MediaError: MEDIA holds no moving pictures.
     """
+    overlay, media = asked["overlay"], asked["media"]
     if overlay is None:
         return
     if overlay.suffix.lower() not in _VIDEO_ENDINGS:
@@ -167,11 +168,11 @@ def _check_overlay(overlay: Path | None, media: list[Path], *, force: bool) -> N
     if len(media) > 1:
         raise typer.BadParameter("goes with one MEDIA at a time", param_hint="--overlay")
     _must_exist(media[0])  # before a missing folder is offered
-    check_place(overlay, "--overlay", force=force)
+    check_place(overlay, "--overlay", force=asked["force"], reads=files_read(asked))
+    if asked["output"] is not None and overlay.absolute() == asked["output"].absolute():
+        raise typer.BadParameter("gives the same name as --output", param_hint="--overlay")
     from dashfusion_models.media import moving_pictures
 
-    if overlay.exists() and overlay.samefile(media[0]):
-        raise ConfigError(f"{overlay}: is MEDIA itself; give --overlay another name")
     moving_pictures(media[0])
 
 

@@ -9,7 +9,7 @@ import typer
 from dashfusion_cli import options as opt
 from dashfusion_cli.forms import form_of
 from dashfusion_cli.messages import say_warning
-from dashfusion_cli.output import Output
+from dashfusion_cli.output import Output, files_read
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import session_of
 from dashfusion_cli.settings import setting
@@ -97,7 +97,7 @@ def info(
     from dashfusion_training.store_facts import describe
 
     form = form_of(context, opt.TableOrJson)
-    with Output(output, force=force) as out:
+    with Output(output, force=force, reads=files_read(context.params)) as out:
         out.write(facts_bytes(describe(store), form.value, out))
 
 
@@ -120,7 +120,7 @@ def verify(
     from dashfusion_training.store_facts import verify
 
     form = form_of(context, opt.TableOrJson)
-    with Output(output, force=force) as out:
+    with Output(output, force=force, reads=files_read(context.params)) as out:
         with show_progress(session_of(context)) as board:
             found = verify(path, board)
         out.write(verified_bytes(found, form.value, out))

@@ -12,7 +12,7 @@ from dashfusion_cli import options as opt
 from dashfusion_cli.fetching import fetch_encoder_of
 from dashfusion_cli.forms import form_of
 from dashfusion_cli.messages import say_warning
-from dashfusion_cli.output import Output
+from dashfusion_cli.output import Output, files_read
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
@@ -121,6 +121,8 @@ def evaluate(
     from dashfusion_models.weights import locate_checkpoint
 
     _refuse_together(missing, modalities=modalities)
+    if output and predictions and output.absolute() == predictions.absolute():
+        raise typer.BadParameter("gives the same name as --output", param_hint="--predictions")
     form = form_of(context, opt.ReportForm)
     session = session_of(context)
     asked = _Asked(
@@ -132,7 +134,11 @@ def evaluate(
         device=pick_device(device),
     )
     fetch_encoder_of(asked.checkpoint, offline=offline, session=session)
-    with Output(output, force=force) as out, Output(predictions, force=force) as table:
+    reads = files_read(context.params)
+    with (
+        Output(output, force=force, reads=reads) as out,
+        Output(predictions, force=force, reads=reads, option="--predictions") as table,
+    ):
         with show_progress(session) as board:
             stores = _open_stores(context, board, asked)
             reports = list(_reports(asked, stores, board))

@@ -65,6 +65,21 @@ def test_a_missing_file_is_failure_not_wrong_usage(command: Command, road: FakeR
     assert road.loaded == {}  # nothing was loaded for it
 
 
+def test_a_name_steers_no_terminal_and_turns_no_letters(command: Command) -> None:
+    result = command("analyze", "a\x1b[2J\u202egpj.mp4")
+    assert result.err == r"error: a\x1b[2J\u202egpj.mp4: no such file; check the name" "\n"
+    result = command("analyze", "--a\x1b[2J", "b.mp4")
+    assert result.code == 2 and "\x1b[2J" not in result.err and r"\x1b[2J" in result.err
+
+
+def test_the_input_is_never_replaced(command: Command, clip: Path) -> None:
+    was = clip.read_bytes()
+    result = command("analyze", clip, "--format", "json", "--output", clip, "--force")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"error: {clip}: is read for this result; give --output another name\n"
+    assert clip.read_bytes() == was
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

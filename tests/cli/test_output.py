@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashfusion_cli.output import Output, OutputError, StdoutClosed
+from dashfusion_cli.output import Output, OutputError, StdoutClosed, files_read
 from dashfusion_models.errors import ConfigError
 
 from .conftest import ROOT
@@ -38,6 +38,40 @@ def test_places_that_cannot_be_written_are_refused_at_once(tmp_path: Path) -> No
     ):
         with pytest.raises(ConfigError, match=fact):
             Output(place)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes with names")
+def test_only_ordinary_files_are_replaced_and_none_that_is_read(tmp_path: Path) -> None:
+    clip, pipe, link = tmp_path / "clip.mp4", tmp_path / "pipe", tmp_path / "link.json"
+    clip.write_bytes(b"precious")
+    os.mkfifo(pipe)
+    link.symlink_to(clip)
+    other_name = tmp_path / "same.mp4"
+    os.link(clip, other_name)
+    for place, fact in (
+        (link, "is a link"),
+        (pipe, "is no ordinary file"),
+        (Path(os.devnull), "is no ordinary file"),
+        (clip, "is read for this result"),
+        (other_name, "is read for this result"),
+    ):
+        with pytest.raises(ConfigError, match=fact):
+            Output(place, force=True, reads=[tmp_path / "gone.mp4", clip])
+    assert clip.read_bytes() == b"precious" and link.is_symlink() and pipe.is_fifo()
+
+
+def test_a_command_line_names_what_it_reads_and_what_it_writes() -> None:
+    asked = {
+        "media": [Path("a.mp4"), Path("b.mp4")],
+        "output": Path("o.json"),
+        "overlay": Path("o.mp4"),
+        "transcript": Path("a.srt"),
+        "config": None,
+        "checkpoint": "best.safetensors",
+        "start": "0:10",
+    }
+    read = ["a.mp4", "b.mp4", "a.srt", "best.safetensors"]
+    assert files_read(asked) == [Path(name) for name in read]
 
 
 ASKS = """

@@ -261,7 +261,7 @@ def test_the_command_writes_it_beside_the_result(
         (["a.mp4", "--overlay", "o.txt"], 2, "does not end in .mp4"),
         (["gone.mp4", "--overlay", "o.mp4"], 1, "gone.mp4: no such file; check the name"),
         (["sound.wav", "--overlay", "o.mp4"], 1, "sound.wav: has no moving pictures; name a video"),
-        (["short.mp4", "--overlay", "short.mp4", "--force"], 1, "is MEDIA itself"),
+        (["short.mp4", "--overlay", "short.mp4", "--force"], 1, "is read for this result"),
     ],
 )
 def test_what_cannot_become_a_video_is_refused_before_anything_is_loaded(
