@@ -71,8 +71,10 @@ class TrainConfig:
     `text_learning_rate` is for the pretrained text encoder; None means `learning_rate`.
     `repeat` says how often an epoch visits each sample of a source (its manifest's or store's
     name), 0.5 being every other one, drawn anew; a source that is not named is visited once.
-    `classes` turns class names into scores. `start` is the checkpoint that training goes on from,
-    by its name or path: the weights of whatever it was trained with; its other encoders are fresh.
+    `teacher_shares` has the sources whose labels are moved by another share than `teacher_share`;
+    1 puts what the teachers say in their place. `classes` turns class names into scores. `start` is
+    the checkpoint that training goes on from, by its name or path: the weights of whatever it was
+    trained with; its other encoders are fresh.
     An empty `text_encoder` is that of `start`. The choices of the contrastive terms are those of
     `objective.py` and `neighbours.py`.
     """
@@ -108,6 +110,7 @@ class TrainConfig:
     start: str = ""
     teachers: tuple[str, ...] = ()  # CSVs of predictions that labels are moved towards
     teacher_share: float = 0.5  # of the way
+    teacher_shares: Mapping[str, float] = field(default_factory=dict)  # the same by source
     context_tokens: int = 0  # word pieces said before that the text encoder sees too (ours)
     context_dropout: float = 0.0  # chance that a visit does without them
     audio_steps: int = 500  # the longest sequence that positions are learned for
@@ -190,6 +193,9 @@ class TrainConfig:
                 f"adapter_layers: is {self.adapter_layers}, but there are no adapters; set "
                 "adapter_rank too"
             )
+        for source, share in self.teacher_shares.items():
+            if not 0 <= share <= 1:
+                raise ConfigError(f"teacher_shares: is {share} for {source}; it must be in [0, 1]")
         for source, times in self.repeat.items():
             if not 0 <= times < math.inf:
                 raise ConfigError(
