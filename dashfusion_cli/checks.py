@@ -50,6 +50,7 @@ def all_checks(*, offline: bool) -> Iterator[Check]:
         _face_engine,
         lambda: _weights("face weights", "face-landmarker", offline=offline),
         lambda: _weights("default model", "dashfusion-mini", offline=offline),
+        _larger_model,
         _overlay,
         _disk,
         _memory,
@@ -122,6 +123,27 @@ def _weights(what: str, name: str, *, offline: bool) -> Check:
             fact += f" yet: {known.size_bytes / 1e6:.0f} MB are downloaded at the first use"
         return Check(what, State.warn if may_come else State.fail, fact, fix)
     return Check(what, State.ok, f"{name}, SHA-256 verified, licence {known.licence}: {path}")
+
+
+def _larger_model() -> Check:
+    """What dashfusion-base needs beside the rest; nothing else does."""
+    from dashfusion_models.weights import locate
+    from dashfusion_models.weights.known import WEIGHTS
+    from dashfusion_models.weights.places import peek
+
+    what, model, encoder = "larger model", "dashfusion-base", WEIGHTS["mpnet"]
+    shipped = peek(WEIGHTS[model])[0] is not None
+    try:
+        if shipped:
+            locate(model, offline=True)
+        locate(encoder.name, offline=True)
+    except DashfusionError as error:
+        fact, _, fix = str(error).rpartition("; ")
+        fact += f"; only {model} needs it ({encoder.size_bytes / 1e6:.0f} MB)"
+        return Check(what, State.warn if shipped else State.ok, fact, fix)
+    if not shipped:
+        return Check(what, State.ok, f"{encoder.name} is here, {model} not in this installation")
+    return Check(what, State.ok, f"{model} with {encoder.name}, SHA-256 verified")
 
 
 def _overlay() -> Check:

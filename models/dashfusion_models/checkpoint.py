@@ -1,7 +1,8 @@
 """A trained network in one safetensors file, with all that is needed to use it again.
 
-Tensors: the network's state, the normalisation (`normalisation.<modality>.<mean|std|project>`) and
-digests of the samples that it learned from (`learned`), where they are known.
+Tensors: the network's state (as `storage` says), the normalisation
+(`normalisation.<modality>.<mean|std|project>`) and digests of the samples that it learned from
+(`learned`), where they are known.
 Metadata: `dashfusion`, one JSON object with the format, the configuration, the feature
 specifications, the label range, the licence and how it was trained, and the calibration where there
 is one; `tokenizer`, a tokenizer.json.
@@ -48,17 +49,19 @@ from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.pretrained import WEIGHTS_FILE, encoder_weights
 from dashfusion_models.records import FeatureSpec, Modality
+from dashfusion_models.storage import Storage, packed, storage_of_kinds, unpacked
 from dashfusion_models.weights import file_sha256, locate_folder
 
 __all__ = [
     "Adapters",
     "Checkpoint",
-    "holds_half",
     "load_checkpoint",
     "require_features",
     "save_checkpoint",
+    "storage_of",
 ]
 
+NETWORK = "network."
 ENCODER = "text_encoder.bert."  # what a checkpoint with adapters leaves out of the network
 
 
@@ -122,11 +125,12 @@ class Checkpoint:
         return modalities_of(self.training)
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
-    """Write the file whole or not at all; `half` stores floating point weights in 16 bits."""
-    tensors = _weights(checkpoint)
-    if half:
-        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, storage: Storage = "fp32") -> None:
+    """Write the file whole or not at all, the weights in 32, 16 or 8 bits.
+
+    Adapters have 16 bits where matrices of the network have 8.
+    """
+    tensors = packed(_weights(checkpoint), storage, matrices=NETWORK)
     for modality in NORMALISED:
         statistics: Normalisation = getattr(checkpoint.collate, modality)
         tensors[f"normalisation.{modality}.mean"] = torch.from_numpy(statistics.mean)
@@ -165,10 +169,10 @@ def _weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     """The tensors of the network, or of what stands on a text encoder that is left out."""
     state, adapters = checkpoint.network.state_dict(), checkpoint.adapters
     if adapters is None:
-        return {f"network.{k}": v for k, v in state.items()}
+        return {f"{NETWORK}{k}": v for k, v in state.items()}
     encoder = checkpoint.network.text_encoder.bert
     factors = adapter_state(encoder) if is_adapted(encoder) else adapters.factors
-    above = {f"network.{k}": v for k, v in state.items() if not k.startswith(ENCODER)}
+    above = {f"{NETWORK}{k}": v for k, v in state.items() if not k.startswith(ENCODER)}
     return above | {f"adapters.{k}": v for k, v in factors.items()}
 
 
@@ -224,11 +228,11 @@ def load_checkpoint(path: Path, *, offline: bool = False) -> Checkpoint:
         ) from error
 
 
-def holds_half(path: Path) -> bool:
-    """Whether the network's weights in a checkpoint file have 16 bits; `path` was loaded before."""
+def storage_of(path: Path) -> Storage:
+    """Return how the network's weights are stored in a checkpoint file that was loaded before."""
     with safe_open(path, framework="pt") as file:
-        kinds = {file.get_slice(k).get_dtype() for k in file.keys() if k.startswith("network.")}  # noqa: SIM118
-    return "F16" in kinds
+        kinds = {file.get_slice(k).get_dtype() for k in file.keys() if k.startswith(NETWORK)}  # noqa: SIM118
+    return storage_of_kinds(kinds)
 
 
 def _build(
@@ -242,7 +246,7 @@ def _build(
     """Build the network around its tensors, without drawing random weights first."""
     with _Undrawn():
         network = DashFusion(NetworkConfig.from_dict(about["network"]))
-    state = _named("network.", tensors)
+    state = _named(NETWORK, tensors)
     if adapters is not None:
         folder = _encoder_of(adapters, path, offline=offline)
         weights = encoder_weights(folder, network.text_encoder.bert.state_dict())
@@ -254,11 +258,7 @@ def _build(
 
 def _named(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors whose names begin with `prefix`, without it, in full precision."""
-    return {
-        name.removeprefix(prefix): values.float() if values.is_floating_point() else values
-        for name, values in tensors.items()
-        if name.startswith(prefix)
-    }
+    return unpacked({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
 
 
 def _adapters(

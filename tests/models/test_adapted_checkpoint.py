@@ -57,7 +57,7 @@ def test_it_scores_as_it_did_before_it_was_merged(trained: Checkpoint, tmp_path:
 
 def test_the_file_leaves_the_encoder_out(trained: Checkpoint, tmp_path: Path) -> None:
     path = tmp_path / "adapted.safetensors"
-    save_checkpoint(trained, path, half=True)
+    save_checkpoint(trained, path, storage="fp16")
     with safe_open(path, framework="pt") as file:
         names = set(file.keys())
         kinds = {file.get_slice(n).get_dtype() for n in names if n.startswith("adapters.")}
@@ -88,7 +88,7 @@ def test_of_mpnets_size_it_takes_less_than_15_mb(
     made = dataclasses.replace(
         planted(), network=network, adapters=Adapters(text_encoder="mpnet", sha256="0" * 64)
     )
-    save_checkpoint(made, tmp_path / "base.safetensors", half=True)
+    save_checkpoint(made, tmp_path / "base.safetensors", storage="fp16")
     tokenizer = 0.5e6  # of 30,527 word pieces
     assert (tmp_path / "base.safetensors").stat().st_size + tokenizer < 15e6
 

@@ -23,7 +23,7 @@ from dashfusion_models.calibration import (
     present_in,
     size_class,
 )
-from dashfusion_models.checkpoint import Checkpoint, holds_half, load_checkpoint, save_checkpoint
+from dashfusion_models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, storage_of
 from dashfusion_models.engines import Engines
 from dashfusion_models.errors import CheckpointError, ConfigError
 from dashfusion_models.extract import Extracted, Request
@@ -31,6 +31,7 @@ from dashfusion_models.overall import overall_of
 from dashfusion_models.reasons import reasons_of
 from dashfusion_models.records import MODALITIES, Features, Streams, Utterance
 from dashfusion_models.score import score
+from dashfusion_models.storage import STORAGES, Storage
 from tests.models.test_checkpoint import planted, sample
 
 CPU = torch.device("cpu")
@@ -214,12 +215,14 @@ def test_damaged_json_is_refused(damage: str) -> None:
         Calibration.from_dict(values)
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_it_travels_in_the_checkpoint(tmp_path: Path, half: bool) -> None:
+@pytest.mark.parametrize("storage", STORAGES)
+def test_it_travels_in_the_checkpoint(tmp_path: Path, storage: Storage) -> None:
     path = tmp_path / "file.safetensors"
-    save_checkpoint(dataclasses.replace(planted(), calibration=calibration()), path, half=half)
+    save_checkpoint(
+        dataclasses.replace(planted(), calibration=calibration()), path, storage=storage
+    )
     assert load_checkpoint(path).calibration == calibration()
-    assert holds_half(path) is half
+    assert storage_of(path) == storage
 
 
 def test_a_checkpoint_from_before_has_none(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 
@@ -15,6 +16,7 @@ from dashfusion_models.checkpoint import (
     load_checkpoint,
     require_features,
     save_checkpoint,
+    storage_of,
 )
 from dashfusion_models.collate import Collator, Normalisation
 from dashfusion_models.errors import CheckpointError
@@ -77,10 +79,59 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_half_precision_halves_the_file_and_hardly_changes_the_score(tmp_path: Path) -> None:
     checkpoint, whole, half = planted(), tmp_path / "whole", tmp_path / "half"
     save_checkpoint(checkpoint, whole)
-    save_checkpoint(checkpoint, half, half=True)
+    save_checkpoint(checkpoint, half, storage="fp16")
     tensors = sum(4 * p.numel() for p in checkpoint.network.parameters())
     assert whole.stat().st_size - half.stat().st_size == pytest.approx(tensors / 2, rel=0.05)
     assert score(load_checkpoint(half)) == pytest.approx(score(checkpoint), abs=2e-3)
+
+
+def test_matrices_in_8_bits_are_whole_numbers_with_a_scale_a_row(tmp_path: Path) -> None:
+    """Against the rows written out one by one; the rest has 16 bits."""
+    checkpoint, path = planted(), tmp_path / "small"
+    with torch.no_grad():
+        checkpoint.network.text_encoder.bert.embeddings.word_embeddings.weight[7] = 0.0
+    save_checkpoint(checkpoint, path, storage="int8")
+    assert storage_of(path) == "int8"
+    stored, loaded = load_file(path), load_checkpoint(path).network.state_dict()
+    matrices = 0
+    for name, values in checkpoint.network.state_dict().items():
+        kept = stored[f"network.{name}"]
+        if values.ndim != 2:
+            assert kept.dtype in (torch.float16, torch.int64)
+            torch.testing.assert_close(loaded[name], values, atol=1e-3, rtol=1e-3)
+            continue
+        matrices += 1
+        assert kept.dtype == torch.int8
+        for row, was in zip(loaded[name].tolist(), values.tolist(), strict=True):
+            step = max(map(abs, was)) / 127
+            assert max(abs(a - b) for a, b in zip(row, was, strict=True)) <= 0.501 * step
+    assert matrices > 20
+    assert score(load_checkpoint(path)) == pytest.approx(score(checkpoint), abs=2e-2)
+
+
+def test_a_file_in_8_bits_that_is_saved_again_is_the_same(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    save_checkpoint(planted(), one, storage="int8")
+    save_checkpoint(load_checkpoint(one), two, storage="int8")
+    first, second = load_file(one), load_file(two)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(values, second[name]) for name, values in first.items())
+
+
+@pytest.mark.parametrize("wrong", ["lost", "short"])
+def test_a_matrix_without_its_scales_is_refused(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "file.safetensors"
+    save_checkpoint(planted(), path, storage="int8")
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    name = "network.text_encoder.bert.embeddings.word_embeddings.weight.row_scale"
+    scale = tensors.pop(name)
+    if wrong == "short":
+        tensors[name] = scale[:1].clone()
+    save_file(tensors, path, metadata)
+    with pytest.raises(CheckpointError, match="damaged or of another version"):
+        load_checkpoint(path)
 
 
 def test_other_features_are_refused_naming_both() -> None:

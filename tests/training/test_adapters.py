@@ -179,4 +179,4 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match="set adapter_rank too"):
         changed(TrainConfig(), {"adapter_layers": 2})
     preset = read_preset("base-text")
-    assert (preset.text_encoder, preset.adapter_rank, preset.half_weights) == ("mpnet", 16, True)
+    assert (preset.text_encoder, preset.adapter_rank, preset.storage) == ("mpnet", 16, "fp16")

@@ -315,7 +315,7 @@ def test_a_start_that_cannot_be_bettered_is_kept(
 def test_fine_tuning_learns_and_keeps_the_text_encoder(
     whole: Path, small_store: Store, tmp_path: Path
 ) -> None:
-    quickly = {"epochs": 10, "batch_size": 10, "learning_rate": 3e-3, "half_weights": False,
+    quickly = {"epochs": 10, "batch_size": 10, "learning_rate": 3e-3, "storage": "fp32",
                "average": 0.0, "encoder_dropout": 0.0, "modality_dropout": 0.0}  # fmt: skip
     best = tuned(whole, tmp_path / "run", small_store, **quickly)
     first, *others = [line for line in log_of(tmp_path / "run") if line["kind"] == "epoch"]

@@ -8,8 +8,8 @@ import pytest
 import tomli_w
 
 from dashfusion_cli.commands import train as command_module
-from dashfusion_models.errors import TrainingError
-from dashfusion_training.config import TrainConfig, changed
+from dashfusion_models.errors import ConfigError, TrainingError
+from dashfusion_training.config import TrainConfig, changed, with_settings
 from dashfusion_training.request import (
     TrainingRequest,
     from_anywhere,
@@ -17,6 +17,7 @@ from dashfusion_training.request import (
     request_of,
     require_same,
     require_settings,
+    started_settings,
     write_request,
 )
 
@@ -94,6 +95,26 @@ def test_a_start_is_told_by_its_content(tmp_path: Path) -> None:
     require_same(bare, config, {**DATA, "start": START})
     with pytest.raises(TrainingError, match=r"start: a.safetensors in RUN, none given"):
         require_same(bare, changed(config, {"start": ""}), DATA)
+
+
+def test_what_an_older_version_started_goes_on(tmp_path: Path) -> None:
+    """It wrote `half_weights`, which is `storage` now."""
+    for half, storage in ((True, "fp16"), (False, "fp32")):
+        config = TrainConfig(storage=storage)
+        run = started(tmp_path / storage, config, DATA)
+        text = (run / "config.toml").read_text("utf-8")
+        former = text.replace(f'storage = "{storage}"', f"half_weights = {str(half).lower()}")
+        assert former != text
+        (run / "config.toml").write_text(former, "utf-8")
+        assert started_settings(run) == config
+        require_same(run, config, DATA)
+        with pytest.raises(TrainingError, match=f"storage: {storage} in RUN, int8 given"):
+            require_same(run, changed(config, {"storage": "int8"}), DATA)
+    assert with_settings(TrainConfig(storage="int8"), {"half_weights": "true"}).storage == "fp16"
+    with pytest.raises(ConfigError, match="half_weights: is 3; give true or false"):
+        with_settings(TrainConfig(), {"half_weights": "3"})
+    with pytest.raises(ConfigError, match="storage: 'int4' is unknown; use fp32 or fp16 or int8"):
+        TrainConfig(storage="int4")
 
 
 def test_other_features_are_said_to_need_the_same(tmp_path: Path) -> None:

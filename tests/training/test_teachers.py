@@ -35,6 +35,30 @@ def test_labels_that_train_move_towards_what_teachers_say(
     assert [s.label for s in kept] == [s.label for s in load_dataset(stores, "valid", tiny_config)]
 
 
+def test_what_teachers_say_may_take_the_place_of_rough_labels(
+    planted_store: Store, small_store: Store, tiny_config: TrainConfig, tmp_path: Path
+) -> None:
+    """By source; the others move by `teacher_share`."""
+    stores = {"exact": planted_store, "rough": small_store}
+    plain = load_dataset({"exact": planted_store}, "train", tiny_config)[7]
+    teacher = write(tmp_path / "a.csv", [(plain.row.id, plain.label, 1.5)])
+    config = changed(
+        tiny_config,
+        {"teachers": [teacher], "teacher_share": 0.25, "teacher_shares": {"rough": 1}},
+    )
+    found = {
+        s.source: s.label for s in load_dataset(stores, "train", config) if s.row.id == plain.row.id
+    }
+    assert found["exact"] == pytest.approx(0.75 * plain.label + 0.25 * 1.5)
+    assert found["rough"] == pytest.approx(1.5)
+    with pytest.raises(ConfigError, match=r"teacher_shares: is 1\.5 for rough; it must be in"):
+        changed(tiny_config, {"teacher_shares": {"rough": 1.5}})
+    with pytest.raises(ConfigError, match="give a table of names and numbers"):
+        with_settings(tiny_config, {"teacher_shares": "1.0"})
+    asked = with_settings(tiny_config, {"teacher_shares": "{rough = 1}"})
+    assert asked.teacher_shares == {"rough": 1.0}
+
+
 def test_a_teacher_of_other_data_is_refused(
     planted_store: Store, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:

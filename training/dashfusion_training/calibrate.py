@@ -29,7 +29,7 @@ from dashfusion_models.calibration import (
     Width,
     shown_score,
 )
-from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
+from dashfusion_models.checkpoint import load_checkpoint, save_checkpoint, storage_of
 from dashfusion_models.checkpoint_about import checkpoint_head, modalities_of
 from dashfusion_models.device import pick_device
 from dashfusion_models.errors import ConfigError, DataError
@@ -77,7 +77,7 @@ def calibrate(
     chose_epoch: bool = False,
     report: Report = lambda event: None,
 ) -> Calibration:
-    """Write the checkpoint with its calibration to `output`, in the precision of the input.
+    """Write the checkpoint with its calibration to `output`, stored as the input is.
 
     Class names are scored as in the checkpoint's training. `predictions` must not repeat samples
     of the stores' `valid`: they would count twice. With `chose_epoch` the checkpoint remembers that
@@ -110,7 +110,7 @@ def calibrate(
     data |= {"chose_epoch": True} if chose_epoch else {}
     whole = replace(loaded, calibration=fitted, training={**loaded.training, "calibrated_on": data})
     with writing(output):
-        save_checkpoint(whole, output, half=holds_half(checkpoint))
+        save_checkpoint(whole, output, storage=storage_of(checkpoint))
     return fitted
 
 

@@ -15,6 +15,7 @@ from dashfusion_models.near import hinted
 from dashfusion_models.network.config import NormOrder
 from dashfusion_models.network.fusions import FUSIONS
 from dashfusion_models.records import MODALITIES
+from dashfusion_models.storage import STORAGES
 from dashfusion_training.config_values import checked
 
 __all__ = [
@@ -37,6 +38,7 @@ CHOICES = {
     "precision": ("fp32", "bf16", "fp16"),
     "fusion": tuple(FUSIONS),
     "norm_order": get_args(NormOrder),
+    "storage": STORAGES,
 }
 
 SHARES = (
@@ -48,6 +50,8 @@ NOT_NEGATIVE = (
     "context_tokens", "frame_shift", "voice_readout", "face_readout",
     "wordless_delta", "first_kept_epoch", "adapter_rank", "adapter_layers",
 )  # fmt: skip
+
+HALF_WEIGHTS = "half_weights"  # a former setting: true for 16 bits
 
 # Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -67,8 +71,10 @@ class TrainConfig:
     `text_learning_rate` is for the pretrained text encoder; None means `learning_rate`.
     `repeat` says how often an epoch visits each sample of a source (its manifest's or store's
     name), 0.5 being every other one, drawn anew; a source that is not named is visited once.
-    `classes` turns class names into scores. `start` is the checkpoint that training goes on from,
-    by its name or path: the weights of whatever it was trained with; its other encoders are fresh.
+    `teacher_shares` has the sources whose labels are moved by another share than `teacher_share`;
+    1 puts what the teachers say in their place. `classes` turns class names into scores. `start` is
+    the checkpoint that training goes on from, by its name or path: the weights of whatever it was
+    trained with; its other encoders are fresh.
     An empty `text_encoder` is that of `start`. The choices of the contrastive terms are those of
     `objective.py` and `neighbours.py`.
     """
@@ -104,6 +110,7 @@ class TrainConfig:
     start: str = ""
     teachers: tuple[str, ...] = ()  # CSVs of predictions that labels are moved towards
     teacher_share: float = 0.5  # of the way
+    teacher_shares: Mapping[str, float] = field(default_factory=dict)  # the same by source
     context_tokens: int = 0  # word pieces said before that the text encoder sees too (ours)
     context_dropout: float = 0.0  # chance that a visit does without them
     audio_steps: int = 500  # the longest sequence that positions are learned for
@@ -132,7 +139,7 @@ class TrainConfig:
     frame_noise: float = 0.0  # added to audio and vision, in their standard deviations
     frame_shift: float = 0.0  # the same for all steps of a visit
     frame_drop: float = 0.0  # share of audio and vision steps that a visit hides
-    half_weights: bool = False  # store best.safetensors in 16 bits
+    storage: str = "fp32"  # of best.safetensors; "fp16", or "int8": its matrices in 8 bits
     intervals: bool = False  # fit a calibration on the validation split at the end
     name: str = ""  # of the checkpoint; empty: that of the folder it is trained in
     license: str = ""  # as its maker states it; empty: that of `start`, or none
@@ -186,6 +193,9 @@ class TrainConfig:
                 f"adapter_layers: is {self.adapter_layers}, but there are no adapters; set "
                 "adapter_rank too"
             )
+        for source, share in self.teacher_shares.items():
+            if not 0 <= share <= 1:
+                raise ConfigError(f"teacher_shares: is {share} for {source}; it must be in [0, 1]")
         for source, times in self.repeat.items():
             if not 0 <= times < math.inf:
                 raise ConfigError(
@@ -234,11 +244,12 @@ def read_preset(name: str) -> TrainConfig:
 
 
 def from_dict(values: Mapping[str, Any]) -> TrainConfig:
-    """Build a configuration from plain values.
+    """Build a configuration from plain values; what older versions wrote is read too.
 
     Raises:
         ConfigError: an unknown key (the known ones are named), or a value that makes no sense.
     """
+    values = _renamed(values)
     known = {f.name for f in dataclasses.fields(TrainConfig)}
     for key in values:
         if key not in known:
@@ -253,6 +264,15 @@ def from_dict(values: Mapping[str, Any]) -> TrainConfig:
         )
     except (TypeError, ValueError) as error:
         raise ConfigError(f"configuration: {error}; give each value in its own type") from error
+
+
+def _renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same where `half_weights` was set, which is `storage` now."""
+    if HALF_WEIGHTS not in values:
+        return values
+    half = checked(HALF_WEIGHTS, values[HALF_WEIGHTS], False)
+    rest = {key: value for key, value in values.items() if key != HALF_WEIGHTS}
+    return {**rest, "storage": "fp16" if half else "fp32"}
 
 
 def changed(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:

@@ -9,6 +9,7 @@ from dashfusion_models.errors import ConfigError
 
 __all__ = ["checked"]
 
+TABLES = ("classes", "repeat", "teacher_shares")  # of names and numbers
 MAY_BE_NONE = ("text_learning_rate", "attention_dropout", "agree_face")
 
 
@@ -37,13 +38,13 @@ def checked(key: str, value: Any, default: Any) -> Any:
         raise ConfigError(f"{key}: is {value!r}; give two numbers, the lower one first")
     if key in ("languages", "modalities", "teachers") and not _all_are(value, list | tuple, (str,)):
         raise ConfigError(f"{key}: is {value!r}; give a list of texts")
-    if key in ("classes", "repeat"):
+    if key in TABLES:
         numbers = list(value.values()) if isinstance(value, Mapping) else None
         if not _all_are(numbers, list, (int, float)):
             raise ConfigError(f"{key}: is {value!r}; give a table of names and numbers")
     if key == "label_range":
         return tuple(float(end) for end in value)
-    if key in ("classes", "repeat"):
+    if key in TABLES:
         return {name: float(score) for name, score in value.items()}
     if isinstance(default, float):
         return float(value)

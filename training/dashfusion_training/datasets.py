@@ -84,7 +84,8 @@ def load_dataset(stores: dict[str, Store], split: str, config: TrainConfig) -> l
             "ask for another split, or check that column"
         )
     if split == "train" and config.teachers:
-        return softened(samples, [Path(path) for path in config.teachers], config.teacher_share)
+        teachers = [Path(path) for path in config.teachers]
+        return softened(samples, teachers, config.teacher_share, config.teacher_shares)
     return samples
 
 

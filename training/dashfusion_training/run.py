@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import tomli_w
 import torch
 
 from dashfusion_models.checkpoint import Checkpoint, save_checkpoint
 from dashfusion_models.errors import TrainingError
+from dashfusion_models.storage import Storage
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.files import first_line, write_whole, writing
 from dashfusion_training.processes import ALONE, Team
@@ -248,7 +249,7 @@ class Run:
                 calibration=checkpoint.calibration if at.epoch == 0 else None,  # of the start
             )
             with writing(self.best):
-                save_checkpoint(kept, self.best, half=config.half_weights)
+                save_checkpoint(kept, self.best, storage=cast(Storage, config.storage))
 
     def _seconds(self) -> float:
         """Seconds since the last call."""

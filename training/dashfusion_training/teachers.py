@@ -6,7 +6,7 @@ from it says more of what it should have been (Hinton et al., 2015; for one numb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +21,17 @@ __all__ = ["softened"]
 SAME = 1e-3  # labels that differ by more are of two samples
 
 
-def softened(samples: Sequence[Sample], teachers: Sequence[Path], share: float) -> list[Sample]:
+def softened(
+    samples: Sequence[Sample],
+    teachers: Sequence[Path],
+    share: float,
+    shares: Mapping[str, float] | None = None,
+) -> list[Sample]:
     """Move each label towards the mean prediction of `teachers`, by `share` of the way.
 
-    Each teacher is a CSV with the columns id, label and prediction (`eval --predictions`). Samples
-    that no teacher knows keep their label.
+    `shares` has the sources that move by another share, such as 1 where labels are only a rough
+    guess. Each teacher is a CSV with the columns id, label and prediction (`eval --predictions`).
+    Samples that no teacher knows keep their label.
 
     Raises:
         DataError: a file cannot be read, has other columns, or gives a sample another label.
@@ -45,7 +51,8 @@ def softened(samples: Sequence[Sample], teachers: Sequence[Path], share: float) 
                 )
         label = sample.label
         if known:
-            label += share * (float(np.mean([score for _, score in known])) - label)
+            way = (shares or {}).get(sample.source, share)
+            label += way * (float(np.mean([score for _, score in known])) - label)
         taught.append(replace(sample, label=label))
     return taught
 

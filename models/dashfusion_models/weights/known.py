@@ -38,8 +38,9 @@ class Weight:
     """A named set of weights, and every place that it may come from.
 
     `single` weights are found as a file, others as a folder. `shipped` is the path inside this
-    package; `sha256_beside` says that the hash stands in a file beside it. `extra` is the optional
-    dependency of this package that brings the packages.
+    package; `sha256_beside` says that the hash stands in a file beside it, `optional` that not
+    every installation has it. `extra` is the optional dependency of this package that brings the
+    packages.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Weight:
     single: bool = False
     shipped: Path | None = None
     sha256_beside: bool = False
+    optional: bool = False
     from_packages: tuple[PackageFile, ...] = ()
     package_versions: tuple[str, ...] = ()
     extra: str | None = None
@@ -62,6 +64,21 @@ class Weight:
     def main_file(self) -> WeightFile:
         """The file that holds the numbers."""
         return next(f for f in self.files if Path(f.name).suffix not in {".json", ".txt"})
+
+
+def _checkpoint(name: str, purpose: str, *, optional: bool = False) -> Weight:
+    """Return a checkpoint of ours, which is known as soon as its file lies beside the others."""
+    return Weight(
+        name=name,
+        purpose=purpose,
+        licence="CC BY-NC-SA 4.0",
+        size_bytes=0,
+        files=(WeightFile(name=f"{name}.safetensors"),),
+        single=True,
+        shipped=_PACKAGE / "checkpoints" / f"{name}.safetensors",
+        sha256_beside=True,
+        optional=optional,
+    )
 
 
 _CT2_SHARED = (
@@ -175,16 +192,8 @@ _MPNET_PIECES = tuple(
     for k in range(1, 6)
 )
 _ALL = (
-    Weight(
-        name="dashfusion-mini",
-        purpose="scores; the default model",
-        licence="CC BY-NC-SA 4.0",
-        size_bytes=0,
-        files=(WeightFile(name="dashfusion-mini.safetensors"),),
-        single=True,
-        shipped=_PACKAGE / "checkpoints" / "dashfusion-mini.safetensors",
-        sha256_beside=True,
-    ),
+    _checkpoint("dashfusion-mini", "scores; the default model"),
+    _checkpoint("dashfusion-base", "scores; a larger model", optional=True),
     Weight(
         name="face-landmarker",
         purpose="faces (MediaPipe)",

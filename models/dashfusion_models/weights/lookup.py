@@ -88,7 +88,8 @@ def locate(
         _log.warning("%s: %s", name, problem)
     offline = offline or asked_offline()
     if offline or (weight.hub is None and weight.url is None):
-        raise WeightsError(f"{name}: {'; '.join(problems) or 'not found'}; {_way_out(weight)}")
+        fact = "this installation does not have it" if weight.optional else "not found"
+        raise WeightsError(f"{name}: {'; '.join(problems) or fact}; {_way_out(weight)}")
     return _downloaded(weight, fetch, report)
 
 
@@ -115,8 +116,12 @@ def verify(name: str) -> WeightStatus:
 
 
 def status() -> list[WeightStatus]:
-    """Return what is known of every set of weights, without reading them."""
-    return [_status_of(weight) for weight in WEIGHTS.values()]
+    """Return what is known of every set of weights, without reading them.
+
+    What not every installation has is named where it is.
+    """
+    found = [_status_of(weight) for weight in WEIGHTS.values()]
+    return [one for one in found if one.path is not None or not WEIGHTS[one.name].optional]
 
 
 def _known(name: str) -> Weight:
@@ -130,6 +135,8 @@ def _all_known() -> str:
 
 
 def _way_out(weight: Weight) -> str:
+    if weight.optional and weight.shipped is not None and not weight.shipped.is_file():
+        return "install a version that has it, or give the path of such a file"
     if weight.shipped is not None:
         return "it is part of dashfusion: install dashfusion again"
     way = f"run `dashfusion weights pull {weight.name}` with a network"

@@ -289,6 +289,38 @@ def test_a_shipped_checkpoint_is_compared_with_the_hash_beside_it(
         locate("mini")
 
 
+def test_what_not_every_installation_has_is_known_as_soon_as_its_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "large.safetensors"
+    large = Weight(
+        name="large",
+        purpose="tests",
+        licence="CC BY-NC-SA 4.0",
+        size_bytes=0,
+        files=(WeightFile(name="large.safetensors"),),
+        single=True,
+        shipped=file,
+        sha256_beside=True,
+        optional=True,
+    )
+    monkeypatch.setitem(weights.WEIGHTS, "large", large)
+    absent = "^large: this installation does not have it; install a version that has it, or give"
+    for offline in (True, False):
+        with pytest.raises(WeightsError, match=absent):
+            locate("large", offline=offline, fetch=no_fetch)
+    assert "large" not in {one.name for one in status()}
+    file.write_bytes(b"good")
+    with pytest.raises(WeightsError, match=r"large\.sha256: missing; install dashfusion again"):
+        locate("large")
+    file.with_suffix(".sha256").write_text(f"{sha256(b'good')}  large.safetensors\n")
+    assert locate("large") == file
+    assert "large" in {one.name for one in status()}
+    file.write_bytes(b"other")
+    with pytest.raises(WeightsError, match=r"the shipped file: .*install dashfusion again"):
+        locate("large")
+
+
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(WeightsError, match="known are joined, single, unpinned"):
         locate("nope")

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from dashfusion_models.calibration import Calibration, Thresholds, present_in
-from dashfusion_models.checkpoint import holds_half, load_checkpoint, save_checkpoint
+from dashfusion_models.checkpoint import load_checkpoint, save_checkpoint, storage_of
 from dashfusion_models.errors import DataError
 from dashfusion_models.score import score
+from dashfusion_models.storage import STORAGES, Storage
 from dashfusion_models.store import Store
 from dashfusion_training.calibrate import fit_calibration, main
 from dashfusion_training.calibration.conformal import fit_overall, whole_files
@@ -196,14 +197,14 @@ def test_the_disagreement_is_that_of_calibrated_scores() -> None:
     assert narrow.thresholds.disagreement == pytest.approx(1.51)  # as on [-3, 3]
 
 
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("storage", STORAGES)
 def test_the_command(
-    planted_store: Store, tiny_encoder: Path, tmp_path: Path, half: bool,
+    planted_store: Store, tiny_encoder: Path, tmp_path: Path, storage: Storage,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
     checkpoint = untrained(tiny_encoder, training={"epoch": 3})
-    save_checkpoint(checkpoint, before, half=half)
+    save_checkpoint(checkpoint, before, storage=storage)
     folds = write_csv(
         tmp_path / "folds.csv",
         *((k, k % 5 - 2, 0.1, "text", 9, f"v{k % 9}", 0.9, 2.0) for k in range(45)),
@@ -222,7 +223,7 @@ def test_the_command(
     assert found.training["calibrated_on"] == {
         "stores": [planted_store.folder.name], "predictions": ["folds.csv"],
     }  # fmt: skip
-    assert holds_half(after) is half
+    assert storage_of(after) == storage
     same = zip(found.network.state_dict().values(),
                load_checkpoint(before).network.state_dict().values(), strict=True)  # fmt: skip
     assert all(torch.equal(a, b) for a, b in same)

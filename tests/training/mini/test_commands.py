@@ -16,6 +16,8 @@ GONE = {
     "composed": ["--checkpoint=no", "--texts=no", "--voices=no", "--faces=no"],
     "extremes": ["--checkpoint=no", "--store=no"],
     "rough": ["no", "--output=no"],
+    "word_figures": ["--checkpoint=no", "--stores=no", "--output=no"],
+    "storage": ["--checkpoint=no", "--output=no", "--storage=int8"],
     "recognised": ["--clips=no", "--heard=no", "--output=no"],
 }
 

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from dashfusion_models.errors import TrainingError
 from dashfusion_models.store import Row, Store, StoreWriter
-from dashfusion_training.config import TrainConfig
+from dashfusion_training.config import TrainConfig, changed
 from dashfusion_training.loop import Splits
 from dashfusion_training.mini import fold_training
+from dashfusion_training.mini import teach as teach_module
 from dashfusion_training.mini.teach import main, teach
+from dashfusion_training.run import Run
 from tests.training.tiny import AUDIO, SCORE_OF, VISION
 
 VIDEOS = 9
@@ -71,6 +74,42 @@ def test_every_text_is_scored_once_by_who_never_met_its_video(
     )
     told = np.array([[float(row["label"]), float(row["prediction"])] for row in rows])
     assert np.corrcoef(told.T)[0, 1] > 0.8
+
+
+def test_a_fold_that_was_stopped_goes_on(
+    texts: Store, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With adapters, as dashfusion-base teaches; a training that was finished is not done again."""
+    monkeypatch.setenv("DASHFUSION_CACHE", str(tmp_path / "cache"))
+    config = changed(tiny_config, {"epochs": 1, "modalities": ["text"], "adapter_rank": 2})
+    how: dict[str, Any] = {"folds": 2, "only": 1, "device": torch.device("cpu")}
+    steps = 0
+    end_step = Run.end_step
+
+    def counted(self: Run, *rest: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return end_step(self, *rest)
+
+    def stopped(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "end_step", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(teach_module, "predict", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            teach({"texts": texts}, config, tmp_path / "out", **how)
+    trained_for, steps = steps, 0
+    assert trained_for > 0
+    with pytest.raises(TrainingError, match="was started with other settings"):
+        teach({"texts": texts}, changed(config, {"batch_size": 8}), tmp_path / "out", **how)
+    with pytest.raises(TrainingError, match="samples: other content"):
+        teach({"texts": texts}, config, tmp_path / "out", **{**how, "folds": 3})
+    teach({"texts": texts}, config, tmp_path / "out", **how)
+    mine = tmp_path / "out" / f"seed-{config.seed}"
+    assert steps == 0
+    assert (mine / "fold-1.csv").exists()
+    assert not (mine / "fold-1" / "last").exists()
 
 
 def test_the_command(

@@ -13,12 +13,13 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import MODALITIES, Modality
@@ -31,9 +32,20 @@ from dashfusion_training.mini.tables import measured_table
 from dashfusion_training.mini.timing import Timing, time_scoring
 from dashfusion_training.missing import subset_cases
 from dashfusion_training.predict import predict_each
+from dashfusion_training.samples import Sample
 from dashfusion_training.texts import without_punctuation
 
-__all__ = ["Figures", "acted", "faces", "main", "measure", "subsets", "voices", "words"]
+__all__ = [
+    "Figures",
+    "acted",
+    "faces",
+    "main",
+    "measure",
+    "subsets",
+    "voices",
+    "words",
+    "written_and_bare",
+]
 
 SCHEMA = "dashfusion/figures/1"
 TEXTS = ("mosei_text", "mosi_text")
@@ -88,29 +100,35 @@ class Figures:
 
 
 def words(bench: Bench) -> Iterator[Measured]:
-    """Words alone on the official test splits, as written and as a recogniser might write them.
+    """Words alone on the official test splits, as written and as a recogniser might write them."""
+    for source in filter(bench.has, TEXTS):
+        samples = bench.samples(source)
+        yield from written_and_bare(bench, samples, bench.scores(samples, ("text",)))
+
+
+def written_and_bare(
+    bench: Bench, samples: Sequence[Sample], plain: Float[np.ndarray, " n"]
+) -> Iterator[Measured]:
+    """Yield the metrics of texts scored as they are written (`plain`), then without their signs.
 
     `corr_loss` is what the correlation loses without punctuation and capitals, its interval paired.
     """
     metrics = {name: _mosi(name) for name in WORD_METRICS}
-    for source in filter(bench.has, TEXTS):
-        samples = bench.samples(source)
-        plain = bench.scores(samples, ("text",))
-        yield Measured.of("as written", samples, plain, metrics)
-        bare = bench.scores(rewritten(samples, without_punctuation), ("text",))
-        found = Measured.of("lower case, no punctuation", samples, bare, metrics)
-        label = np.array([s.label for s in samples])
-        before, after = correlation(label, plain), correlation(label, bare)
-        loss = None if before is None or after is None else before - after
-        ends = paired_bootstrap(correlation, label, plain, bare, who_of(samples))
-        yield Measured(
-            what=found.what,
-            source=source,
-            n=found.n,
-            over=found.over,
-            values={**found.values, "corr_loss": loss},
-            intervals={**found.intervals, **({"corr_loss": ends} if ends else {})},
-        )
+    yield Measured.of("as written", samples, plain, metrics)
+    bare = bench.scores(rewritten(samples, without_punctuation), ("text",))
+    found = Measured.of("lower case, no punctuation", samples, bare, metrics)
+    label = np.array([s.label for s in samples])
+    before, after = correlation(label, plain), correlation(label, bare)
+    loss = None if before is None or after is None else before - after
+    ends = paired_bootstrap(correlation, label, plain, bare, who_of(samples))
+    yield Measured(
+        what=found.what,
+        source=found.source,
+        n=found.n,
+        over=found.over,
+        values={**found.values, "corr_loss": loss},
+        intervals={**found.intervals, **({"corr_loss": ends} if ends else {})},
+    )
 
 
 def voices(bench: Bench) -> Iterator[Measured]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,18 +67,31 @@ def trained(
     *,
     device: torch.device,
     texts: SharedTexts,
+    resume: bool = False,
 ) -> Checkpoint:
     """Train on the splits of one fold in a new `folder`; what it kept comes back, on the CPU.
 
+    With `resume` a training that lies there goes on, and what that needs is left to the caller to
+    remove.
+
     Raises:
-        TrainingError: the loss is no longer a number, or the folder cannot be written.
+        TrainingError: the loss is no longer a number, or the folder cannot be written; or what lies
+            there was trained otherwise.
         WeightsError: the text encoder is missing.
     """
     checkpoint = untrained(stores, splits.train, config)
-    shutil.rmtree(folder, ignore_errors=True)
-    run = Run(folder, config, resume=False)
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    run = Run(folder, config, resume=resume, data={"samples": {"digest": _digest(splits.train)}})
     known = texts.of(checkpoint, config)
     fit(checkpoint, splits, config, run, device=device, team=ALONE, texts=known)
     run.close()
-    shutil.rmtree(folder / "last", ignore_errors=True)
+    if not resume:
+        shutil.rmtree(folder / "last", ignore_errors=True)
     return load_checkpoint(run.best)
+
+
+def _digest(samples: Dataset) -> str:
+    """The SHA-256 of which samples these are, and of their labels."""
+    lines = [f"{s.source}\t{s.row.id}\t{s.label:g}" for s in samples]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

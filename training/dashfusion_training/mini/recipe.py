@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["main", "write_manifests"]
+__all__ = ["GOEMOTIONS_SCORES", "goemotions", "main", "write_manifests"]
 
 COLUMNS = (
     "file", "text", "label", "split", "id", "person", "video_id", "clip_id", "modalities",
@@ -48,6 +48,7 @@ GOEMOTIONS_SCORES = {
     "nervousness": -0.75, "optimism": 1.25, "pride": 1.75, "realization": 0.0, "relief": 1.25,
     "remorse": -1.25, "sadness": -1.75, "surprise": 0.0, "neutral": 0.0,
 }  # fmt: skip
+GOEMOTIONS_FILES = {"train": "train", "valid": "dev", "test": "test"}
 # Names were taken out of the comments; words stand in their place, as people would have written.
 GOEMOTIONS_NAMES = {"[NAME]": "Alex", "[RELIGION]": "religion"}
 # What shows how a training goes must not cost as much as it; every fifth comment will do.
@@ -158,13 +159,10 @@ def _faces(data: Path) -> Iterator[ManifestRow]:
 
 def _goemotions(data: Path) -> Iterator[ManifestRow]:
     """Comments of everyday life, most of which say little; no video, and nothing before them."""
-    folder = data / "goemotions"
-    names = (folder / "labels.txt").read_text("utf-8").split()
-    for split, file in (("train", "train"), ("valid", "dev"), ("test", "test")):
-        lines = (folder / f"{file}.tsv").read_text("utf-8").splitlines()
-        for line in lines[:: GOEMOTIONS_VALID_EVERY if split == "valid" else 1]:
-            text, numbers, name = line.split("\t")
-            scores = [GOEMOTIONS_SCORES[names[int(number)]] for number in numbers.split(",")]
+    for split in GOEMOTIONS_FILES:
+        comments = list(goemotions(data, split))
+        for name, text, emotions in comments[:: GOEMOTIONS_VALID_EVERY if split == "valid" else 1]:
+            scores = [GOEMOTIONS_SCORES[emotion] for emotion in emotions]
             for taken_out, word in GOEMOTIONS_NAMES.items():
                 text = text.replace(taken_out, word)
             yield {
@@ -174,6 +172,16 @@ def _goemotions(data: Path) -> Iterator[ManifestRow]:
                 "id": name,
                 "modalities": "text",
             }
+
+
+def goemotions(data: Path, split: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield id, text and emotions of each comment of a split, as the data set has them."""
+    folder = data / "goemotions"
+    names = (folder / "labels.txt").read_text("utf-8").split()
+    lines = (folder / f"{GOEMOTIONS_FILES[split]}.tsv").read_text("utf-8").splitlines()
+    for line in lines:
+        text, numbers, name = line.split("\t")
+        yield name, text, tuple(names[int(number)] for number in numbers.split(","))
 
 
 def _media(

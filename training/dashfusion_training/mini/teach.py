@@ -6,12 +6,14 @@
 
 Trains once a fold and scores the videos that were left out, to OUTPUT/seed-N/fold-K.csv; when all
 folds are there, OUTPUT/seed-N.csv holds all of them, for the key `teachers` of a training. `--only`
-does one fold, so that several processes can share the work; a fold that is there is not done again.
+does one fold, so that several processes can share the work; a fold that is there is not done again,
+and one that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,13 +82,14 @@ def _teach_one(
     """Train on `others` and write what is predicted of those left out."""
     splits = Splits(others, _valid(stores, config))
     folder = path.with_suffix("")
-    found = trained(stores, splits, config, folder, device=device, texts=SharedTexts())
+    found = trained(stores, splits, config, folder, device=device, texts=SharedTexts(), resume=True)
     scores = predict(found.network.to(device), found.collate, left_out, device=device)
     rows = [
         {"id": s.row.id, "label": f"{s.label:g}", "prediction": f"{score:.4f}"}
         for s, score in zip(left_out, scores, strict=True)
     ]
     write_table(path, COLUMNS, rows)
+    shutil.rmtree(folder / "last", ignore_errors=True)
 
 
 def _video(sample: Sample) -> str:
