@@ -27,6 +27,7 @@ from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.records import Features, FeatureSequence, FeatureSpec
 from dashfusion_models.weights import locate
 from dashfusion_training.benchmarks import BENCHMARKS, benchmark
+from dashfusion_training.composer import OWN
 from dashfusion_training.config import read_preset
 from dashfusion_training.datasets import Lesson
 from dashfusion_training.neighbours import classes_of, draw_companions, find_neighbours
@@ -96,6 +97,7 @@ def lessons(name: str, count: int, *, anchors: int | None = None) -> list[Lesson
         made.append(
             Lesson(
                 features=[features[i] for i in members],
+                moments=[OWN] * len(members),
                 anchors=np.searchsorted(members, chosen),
                 companions=np.searchsorted(members, drawn),
                 labels=labels[chosen],

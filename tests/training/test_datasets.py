@@ -4,7 +4,6 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dashfusion_models.errors import ConfigError, DataError
@@ -146,47 +145,6 @@ def test_modality_dropout_takes_some_and_never_all(planted_store: Store) -> None
         for f in lesson.features
     )
     assert set(counted) == {1, 2, 3}
-
-
-def test_texts_are_lent_voices_and_faces_of_their_sign(planted_store: Store, texts: Store) -> None:
-    config = TrainConfig(compose=1.0, agree=1.0)
-    samples = load_dataset({"planted": planted_store, "texts": texts}, "train", config)
-    lenders = [planted_sample(k, "train") for k in range(240)]
-    sign = {
-        f.audio.values.tobytes(): np.sign(row.label) * (abs(row.label) >= 0.5)
-        for row, f in lenders
-        if f.audio is not None and not isinstance(row.label, str)
-    }
-    composed = 0
-    for lesson in epoch_batches(samples, config, 1):
-        for row, label in zip(lesson.anchors, lesson.labels, strict=True):
-            f = lesson.features[row]
-            if f.text and f.text.startswith("word"):
-                composed += 1
-                assert f.present.audio
-                assert f.present.vision
-                assert f.audio is not None
-                assert sign[f.audio.values.tobytes()] == np.sign(label)
-    assert composed == 40
-
-
-def test_a_face_may_agree_less_often_than_a_voice(planted_store: Store, texts: Store) -> None:
-    config = TrainConfig(compose=1.0, agree=1.0, agree_face=0.0)
-    samples = load_dataset({"planted": planted_store, "texts": texts}, "train", config)
-    sign = {
-        f.vision.values.tobytes(): np.sign(row.label) * (abs(row.label) >= 0.5)
-        for row, f in (planted_sample(k, "train") for k in range(240))
-        if f.vision is not None and not isinstance(row.label, str)
-    }
-    agreed = [
-        sign[f.vision.values.tobytes()] == np.sign(label)
-        for lesson in epoch_batches(samples, config, 1)
-        for f, label in ((lesson.features[row], label) for row, label in
-                         zip(lesson.anchors, lesson.labels, strict=True))
-        if f.vision is not None and (f.text or "").startswith("word")
-    ]  # fmt: skip
-    assert len(agreed) == 40
-    assert 5 < sum(agreed) < 32
 
 
 def test_labels_that_cannot_be_used(planted_store: Store, texts: Store) -> None:

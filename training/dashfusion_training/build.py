@@ -303,5 +303,10 @@ def _normalisation(
     if not strength:
         return measured
     return with_readout(
-        dataclasses.replace(measured, project=None), spec, samples, strength, modality
+        dataclasses.replace(measured, project=None),
+        spec,
+        samples,
+        strength,
+        modality,
+        beside=config.readout_beside,
     )

@@ -36,19 +36,21 @@ CHOICES = {
     "retrieval_classes": ("rounded", "value"),
     "decay_spares": ("norms-and-biases", "bert-norms"),
     "precision": ("fp32", "bf16", "fp16"),
+    "compose_label": ("people", "words"),
+    "companions_of": ("all", "heard-or-seen"),
     "fusion": tuple(FUSIONS),
     "norm_order": get_args(NormOrder),
     "storage": STORAGES,
 }
 
 SHARES = (
-    "modality_dropout", "compose", "agree", "frame_drop", "context_dropout", "bare_text",
-    "misheard", "teacher_share",
+    "modality_dropout", "compose", "compose_neutral", "lent_share", "frame_drop",
+    "context_dropout", "bare_text", "misheard", "teacher_share",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "contrastive_weight", "weight_decay", "warmup_epochs", "frame_noise", "seed", "clip_norm",
     "context_tokens", "frame_shift", "voice_readout", "face_readout",
-    "wordless_delta", "first_kept_epoch", "adapter_rank", "adapter_layers",
+    "wordless_delta", "first_kept_epoch", "adapter_rank", "adapter_layers", "frame_bottleneck",
 )  # fmt: skip
 
 HALF_WEIGHTS = "half_weights"  # a former setting: true for 16 bits
@@ -102,6 +104,7 @@ class TrainConfig:
     temperature: float = 0.5  # paper: τ
     retrieval_classes: str = "rounded"
     retrieve_every: int = 2  # epochs; before 1, 3, 5, … (code)
+    companions_of: str = "all"  # paper; or only of samples with a voice or a face
     seed: int = 1111
     precision: str = "fp32"
     modalities: tuple[str, ...] = ("text", "audio", "vision")
@@ -125,15 +128,19 @@ class TrainConfig:
     supervised_contrast: bool = True  # False: the eight supervised pairs go
     position_dropout: float = 0.1
     encoder_dropout: float = 0.5
+    frame_bottleneck: int = 0  # numbers a step of audio and of vision goes through; 0: none (ours)
+    feature_dropout: float = 0.0  # of audio and vision features, in all steps of a sample (ours)
     voice_readout: float = 0.0  # ridge penalty of voices reduced to numbers; 0: as in `start`
     face_readout: float = 0.0  # the same of faces
+    readout_beside: bool = False  # the numbers stand beside all features, not in their place
     normalise: bool = True  # the benchmarks' ready features stay as they are (code)
     first_kept_epoch: int = 2  # the best is looked for from here on (code); 0: `start` counts too
     sorted_batches: int = 1  # batches cut from one piece sorted by length; 1 is a plain shuffle
     modality_dropout: float = 0.0  # chance that a sample with several modalities loses some
-    compose: float = 0.0  # chance that a text alone is given a voice and a face of other samples
-    agree: float = 0.5  # chance that the voice is of the text's sign; else it is any
-    agree_face: float | None = None  # the same of the face; None: as the voice
+    compose: float = 0.0  # chance that a text alone is given a voice; the same of a face
+    compose_label: str = "people"  # what people would say of the whole; or the words' label
+    compose_neutral: float = 0.0  # share in which neither says anything, beyond people's own
+    lent_share: float = 0.4  # what voice and face of a sample with words say of its label (ours)
     bare_text: float = 0.0  # chance that a text is read without punctuation
     misheard: float = 0.0  # share of the words that every other visit hears wrongly
     frame_noise: float = 0.0  # added to audio and vision, in their standard deviations
@@ -164,8 +171,6 @@ class TrainConfig:
         for key, value in self.to_dict().items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"{key}: is {value}; give a finite number")
-        if self.agree_face is not None and not 0 <= self.agree_face <= 1:
-            raise ConfigError(f"agree_face: is {self.agree_face}; it must be in [0, 1]")
         if self.attention_dropout is not None and not 0 <= self.attention_dropout < 1:
             raise ConfigError(
                 f"attention_dropout: is {self.attention_dropout}; it must be in [0, 1)"
@@ -177,7 +182,7 @@ class TrainConfig:
         for key in ("audio_steps", "vision_steps", "encoder_layers", "fusion_layers", "bottleneck"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be at least 1")
-        for key in ("position_dropout", "encoder_dropout", "average"):
+        for key in ("position_dropout", "encoder_dropout", "feature_dropout", "average"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"{key}: is {getattr(self, key)}; it must be in [0, 1)")
         for key in NOT_NEGATIVE:

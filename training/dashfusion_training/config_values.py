@@ -10,7 +10,7 @@ from dashfusion_models.errors import ConfigError
 __all__ = ["checked"]
 
 TABLES = ("classes", "repeat", "teacher_shares")  # of names and numbers
-MAY_BE_NONE = ("text_learning_rate", "attention_dropout", "agree_face")
+MAY_BE_NONE = ("text_learning_rate", "attention_dropout")
 
 
 def checked(key: str, value: Any, default: Any) -> Any:

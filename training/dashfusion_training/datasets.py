@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from dashfusion_models.errors import DataError
-from dashfusion_models.records import MODALITIES, Features
+from dashfusion_models.records import MODALITIES, Features, Streams
 from dashfusion_models.store import Row, Store
 from dashfusion_training.composer import Composer
 from dashfusion_training.config import TrainConfig
@@ -44,10 +44,12 @@ class Lesson:
     """What one step learns from: `n` samples read once, `b` of them anchors with labels.
 
     `anchors` and `companions` are rows of `features`; -1 is a companion that could not be found.
+    `moments` says of each sample which streams belong together in time (`composer.Visit`).
     `share` times the mean over these anchors, averaged over the processes, is the mean over all.
     """
 
     features: list[Features]
+    moments: list[Streams[int]]
     anchors: Int64[np.ndarray, " b"]
     companions: Int64[np.ndarray, "b 6"] | None
     labels: Float32[np.ndarray, " b"]
@@ -182,19 +184,26 @@ def _lesson(
     drawn: Int64[np.ndarray, "b 6"] | None,
     share: float,
 ) -> Lesson:
-    """Read every sample of a batch once, however often it stands in it."""
+    """Read every sample of a batch once, however often it stands in it.
+
+    Companions that are no anchors are read with all that they have, and nothing is lent to them.
+    """
     wanted = np.array(anchors) if drawn is None else np.concatenate([anchors, drawn.ravel()])
     members = np.unique(wanted[wanted >= 0])
-    features = [
-        composer(samples[int(i)], np.random.default_rng([*seed, DRAWS_CONTENT, int(i)]))
+    is_anchor = set(anchors)
+    visits = {
+        int(i): (composer if int(i) in is_anchor else composer.companion)(
+            samples[int(i)], np.random.default_rng([*seed, DRAWS_CONTENT, int(i)])
+        )
         for i in members
-    ]
+    }
     rows = None if drawn is None else np.where(drawn < 0, -1, np.searchsorted(members, drawn))
     return Lesson(
-        features=features,
+        features=[visit.features for visit in visits.values()],
+        moments=[visit.moments for visit in visits.values()],
         anchors=np.searchsorted(members, anchors),
         companions=rows,
-        labels=np.array([samples[i].label for i in anchors], np.float32),
+        labels=np.array([visits[i].label for i in anchors], np.float32),
         share=share,
     )
 

@@ -14,7 +14,11 @@ from dashfusion_training.config import TrainConfig, changed
 __all__ = ["PRESET", "fine_tuning"]
 
 PRESET = "finetune"
-DROPOUTS = {"position_dropout", "encoder_dropout"}  # no shape: the settings of a training
+DROPOUTS = {
+    "position_dropout",
+    "encoder_dropout",
+    "feature_dropout",
+}  # no shape: the settings of a training
 ADAPTERS = ("adapter_rank", "adapter_layers")
 SHAPE = (
     {field.name for field in dataclasses.fields(NetworkConfig)}

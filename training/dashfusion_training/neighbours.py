@@ -6,6 +6,7 @@ authors' code stores the rank of a neighbour where its index is meant; here it i
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,15 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
-__all__ = ["NEAREST", "POSITIVES", "Neighbours", "classes_of", "draw_companions", "find_neighbours"]
+__all__ = [
+    "NEAREST",
+    "POSITIVES",
+    "Neighbours",
+    "classes_of",
+    "draw_companions",
+    "find_neighbours",
+    "find_neighbours_of_groups",
+]
 
 NEAREST = 10  # candidates of each kind (paper)
 POSITIVES = 2  # of the anchor's class
@@ -33,6 +42,16 @@ class Neighbours:
     alike: Int64[np.ndarray, "n k"]
     hard: Int64[np.ndarray, "n k"]
     easy: Int64[np.ndarray, "n k"]
+
+    def placed(self, places: Int64[np.ndarray, " n"], count: int) -> Neighbours:
+        """Return the same for samples that stand at `places` among `count`; others have none."""
+
+        def of(candidates: Int64[np.ndarray, "n k"]) -> Int64[np.ndarray, "count k"]:
+            found = np.full((count, candidates.shape[1]), -1, np.int64)
+            found[places] = np.where(candidates < 0, -1, places[candidates])
+            return found
+
+        return Neighbours(*map(of, (self.alike, self.hard, self.easy)))
 
 
 def classes_of(labels: Float[np.ndarray, " n"], kind: str) -> Int64[np.ndarray, " n"]:
@@ -62,6 +81,26 @@ def find_neighbours(
                 rows = order[low:high]
                 found[kind, rows, : columns.shape[1]] = order[columns.cpu().numpy()]
     return Neighbours(alike=found[0], hard=found[1], easy=found[2])
+
+
+def find_neighbours_of_groups(
+    vectors: Float[Tensor, "n d"],
+    classes: Int64[np.ndarray, " n"],
+    groups: Sequence[Hashable],
+    *,
+    nearest: int = NEAREST,
+) -> Neighbours:
+    """Find the candidates of every sample among those of its own group."""
+    members: dict[Hashable, list[int]] = {}
+    for place, group in enumerate(groups):
+        members.setdefault(group, []).append(place)
+    found = np.full((3, len(classes), nearest), -1, np.int64)
+    for some in members.values():
+        places = np.array(some, np.int64)
+        own = find_neighbours(vectors[places], classes[places], nearest=nearest)
+        for kind, candidates in enumerate((own.alike, own.hard, own.easy)):
+            found[kind, places] = np.where(candidates < 0, -1, places[candidates])
+    return Neighbours(*found)
 
 
 def _search(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -61,11 +61,17 @@ class _Space:
 
 @dataclass(frozen=True)
 class Compared:
-    """What the contrastive terms compare: X̄_m and H̄ of `n` samples, and what each sample has."""
+    """What the contrastive terms compare: X̄_m and H̄ of `n` samples, and what each sample has.
+
+    `own` is False for a stream that another sample lent: it is not of the moment of the words, and
+    the class of the sample's label is not its. Neither it nor the H that read it is compared. None
+    means that nothing was lent.
+    """
 
     means: Streams[Float[Tensor, "n d"]]
     h_first: Float[Tensor, "n d"]
     present: Streams[Bool[Tensor, " n"]]
+    own: Streams[Bool[Tensor, " n"]] | None = None
 
     @classmethod
     def of(
@@ -73,6 +79,7 @@ class Compared:
         parts: list[Aligned],
         order: Int[Tensor, " n"],
         present: Streams[Bool[Tensor, " n"]],
+        own: Streams[Bool[Tensor, " n"]] | None = None,
     ) -> Compared:
         """Join what stands before the fusion; `order` names the samples of the parts in turn."""
         place = torch.argsort(order)
@@ -81,6 +88,7 @@ class Compared:
             means=Streams(**means).map(lambda x: x.float()),
             h_first=torch.cat([part.h_first for part in parts])[place].float(),
             present=present,
+            own=own,
         )
 
 
@@ -110,14 +118,21 @@ class Objective(nn.Module):
         self.autocast = autocast
 
     def forward(
-        self, batch: Batch, companions: Companions, labels: Float[Tensor, " b"]
+        self,
+        batch: Batch,
+        companions: Companions,
+        labels: Float[Tensor, " b"],
+        own: Streams[Bool[Tensor, " n"]],
     ) -> Float[Tensor, ""]:
-        """The loss of the anchors of `batch`; their order is that of `labels`."""
+        """The loss of the anchors of `batch`; their order is that of `labels`.
+
+        `own` says which streams were not lent (`Compared`).
+        """
         with torch.autocast(labels.device.type, self.autocast, enabled=self.autocast is not None):
             encoded = self.network.encode(batch)
             groups = self._groups(batch)
             parts = [self._aligned(encoded, batch.present, group) for group in groups]
-            compared = Compared.of(parts, torch.cat(groups), batch.present)
+            compared = Compared.of(parts, torch.cat(groups), batch.present, own)
             scores = self._scores(parts, groups, companions.anchors)
         worded = batch.present.text[companions.anchors]
         loss = self.prediction(scores.float(), labels, worded)
@@ -165,8 +180,8 @@ def contrastive_loss(
 ) -> Float[Tensor, ""]:
     """Mean over the anchors of the sum of their live pairs (eq. 5 and 11).
 
-    A pair is live where the modality of its anchor and of its positive is there. `n` samples were
-    encoded, anchors and companions together.
+    A pair is live where the modality of its anchor and of its positive is there and not lent. `n`
+    samples were encoded, anchors and companions together.
     """
     spaces = _spaces(compared)
     total = torch.zeros(len(companions.anchors), device=compared.h_first.device)
@@ -199,11 +214,15 @@ def _pairs(
 
 def _spaces(compared: Compared) -> dict[str, _Space]:
     """The four spaces T, A, V and H; H asks on behalf of the text, so it needs one."""
+    here, h_here = compared.present, compared.present.text
+    if compared.own is not None:
+        for m, own in compared.own.items():
+            h_here = h_here & (own | ~here[m])
+            here = replace(here, **{m: here[m] & own})
     spaces: dict[str, _Space] = {
-        m: _Space(F.normalize(features, dim=-1), compared.present[m])
-        for m, features in compared.means.items()
+        m: _Space(F.normalize(features, dim=-1), here[m]) for m, features in compared.means.items()
     }
-    return {**spaces, "h": _Space(F.normalize(compared.h_first, dim=-1), compared.present.text)}
+    return {**spaces, "h": _Space(F.normalize(compared.h_first, dim=-1), h_here)}
 
 
 def _pair_loss(

@@ -11,10 +11,15 @@ from jaxtyping import Float32
 
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.folder import Stop
+from dashfusion_models.records import MODALITIES
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Dataset
 from dashfusion_training.interruption import Interruption
-from dashfusion_training.neighbours import Neighbours, classes_of, find_neighbours
+from dashfusion_training.neighbours import (
+    Neighbours,
+    classes_of,
+    find_neighbours_of_groups,
+)
 from dashfusion_training.predict import in_batches, scoring
 from dashfusion_training.processes import Team
 
@@ -41,23 +46,40 @@ class Retrieval:
         self._interruption = interruption or Interruption(Stop(), team)
         labels = np.array([sample.label for sample in samples])
         self._classes = classes_of(labels, config.retrieval_classes)
+        with_frames = config.companions_of == "heard-or-seen"
+        self._compared = np.array(
+            [
+                i
+                for i, s in enumerate(samples)
+                if not with_frames or s.has("audio") or s.has("vision")
+            ],
+            np.int64,
+        )
 
     def refresh(self, epoch: int) -> None:
         """Search with the network as it is now, before epochs 1, 3, 5, … (code).
+
+        A sample's neighbours have the modalities that it has (ours): what one of them lacks could
+        not be compared.
 
         Raises:
             Interrupted: the training is to stop; the neighbours are those of the last search.
         """
         if not self._config.draws_companions or (epoch - 1) % self._config.retrieve_every:
             return
-        part = self._team.part(self._samples)
+        compared = [self._samples[int(i)] for i in self._compared]
+        if not compared:
+            return
+        part = self._team.part(compared)
         check = self._interruption.check
         with self._interruption.leaving_together():
             vectors = embed(self._checkpoint, part, device=self._device, check=check)
-        everyone = self._team.gather(vectors, len(self._samples))
-        self.neighbours = find_neighbours(
-            torch.from_numpy(everyone).to(self._device), self._classes
-        )
+        everyone = torch.from_numpy(self._team.gather(vectors, len(compared))).to(self._device)
+        self.neighbours = find_neighbours_of_groups(
+            everyone,
+            self._classes[self._compared],
+            [tuple(m for m in MODALITIES if s.has(m)) for s in compared],
+        ).placed(self._compared, len(self._samples))
 
     def state(self) -> dict[str, Any]:
         """Everything that going on later needs."""

@@ -19,7 +19,9 @@ from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.errors import TrainingError
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.network.sequence import Batch
+from dashfusion_models.records import MODALITIES, Streams
 from dashfusion_training.augment import augmented
+from dashfusion_training.composer import OWN
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Lesson
 from dashfusion_training.encoded_texts import EncodedTexts
@@ -123,8 +125,10 @@ class Step:
             return self._network
         return self._average.network
 
-    def _prepared(self, lesson: Lesson) -> tuple[Batch, Companions, torch.Tensor]:
-        """The batch on the device, and where anchors and companions stand in it."""
+    def _prepared(
+        self, lesson: Lesson
+    ) -> tuple[Batch, Companions, torch.Tensor, Streams[torch.Tensor]]:
+        """The batch on the device, where anchors and companions stand, and what is not lent."""
         config, device = self._config, self._device
         batch = self._collate(lesson.features)
         if self._frozen is not None:
@@ -140,7 +144,13 @@ class Step:
             positives=rows[:, :2],
             negatives=rows[:, 2:],
         )
-        return batch.to(device), companions, torch.from_numpy(lesson.labels).to(device)
+        own = Streams(
+            *(
+                torch.tensor([moments[m] == OWN[m] for moments in lesson.moments], device=device)
+                for m in MODALITIES
+            )
+        )
+        return batch.to(device), companions, torch.from_numpy(lesson.labels).to(device), own
 
     def state(self) -> dict[str, Any]:
         """Everything that going on later needs."""

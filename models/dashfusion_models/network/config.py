@@ -39,6 +39,8 @@ class NetworkConfig:
     norm_order: NormOrder = "post"
     position_dropout: float = 0.1
     encoder_dropout: float = 0.5  # the code's constructor default, probably not meant
+    frame_bottleneck: int = 0  # numbers a step of audio and of vision goes through; 0: none (ours)
+    feature_dropout: float = 0.0  # of audio and vision features, in all steps of a sample (ours)
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
@@ -58,9 +60,10 @@ class NetworkConfig:
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: is {getattr(self, name)}; it must be at least 1")
-        if self.context_tokens < 0:
-            raise ConfigError(f"context_tokens: is {self.context_tokens}; it must be 0 or above")
-        for name in ("position_dropout", "encoder_dropout"):
+        for name in ("context_tokens", "frame_bottleneck"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}: is {getattr(self, name)}; it must be 0 or above")
+        for name in ("position_dropout", "encoder_dropout", "feature_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name}: is {getattr(self, name)}; it must be in [0, 1)")
         if self.norm_order not in get_args(NormOrder):

@@ -58,6 +58,8 @@ class DashFusion(nn.Module):
             "layers": config.encoder_layers,
             "position_dropout": config.position_dropout,
             "encoder_dropout": config.encoder_dropout,
+            "bottleneck": config.frame_bottleneck,
+            "feature_dropout": config.feature_dropout,
         }
         self.text_encoder = TextEncoder(config.text_encoder, width)
         if config.context_tokens:

@@ -22,7 +22,9 @@ class FrameEncoder(nn.Module):
     """Linear map, learned [CLS] and positions, Transformer layers, LayerNorm.
 
     Source: paper eq. 1 for the layers; the code for [CLS] (starts at ones), the positions (start
-    at zeros) and the dropouts (METHOD.md section 1).
+    at zeros) and the dropouts (METHOD.md section 1). A bottleneck before the map and the dropout of
+    whole features (Tompson et al., 2015) are ours: they keep the voices of a few people from being
+    learned by heart.
     """
 
     def __init__(
@@ -35,12 +37,19 @@ class FrameEncoder(nn.Module):
         layers: int,
         position_dropout: float,
         encoder_dropout: float,
+        bottleneck: int = 0,
+        feature_dropout: float = 0.0,
     ) -> None:
-        """Build for frames of `dims` features and at most `steps` of them."""
+        """Build for frames of `dims` features and at most `steps` of them.
+
+        With a `bottleneck`, each frame is first reduced to so many numbers.
+        """
         super().__init__()
         self.steps = steps
         self.width = width
-        self.map = nn.Linear(dims, width)
+        self.feature_dropout = feature_dropout
+        self.narrow = nn.Linear(dims, bottleneck, bias=False) if bottleneck else nn.Identity()
+        self.map = nn.Linear(bottleneck or dims, width)
         self.cls = nn.Parameter(torch.ones(width))
         self.positions = nn.Parameter(torch.zeros(steps + 1, width))
         self.dropout = nn.Dropout(position_dropout)
@@ -80,7 +89,10 @@ class FrameEncoder(nn.Module):
     def _encode(self, frames: Sequence, steps: Int[Tensor, "b t"]) -> Sequence:
         """Encode frames of which each says which step of its sequence it is."""
         cls = (self.cls + self.positions[0]).expand(len(frames.real), 1, -1)
-        placed = self.map(frames.values) + self.positions[1:][steps]
+        features = frames.values
+        if self.feature_dropout and self.training:
+            features = F.dropout1d(features.transpose(1, 2), self.feature_dropout).transpose(1, 2)
+        placed = self.map(self.narrow(features)) + self.positions[1:][steps]
         x = torch.cat([cls, placed], dim=1)
         tokens = Sequence(values=self.dropout(x), real=_with_cls(frames.real))
         for layer in self.layers:

@@ -22,7 +22,7 @@ def test_the_code_of_the_method_is_part_of_what_is_known() -> None:
     [
         ({"huber_delta": 0.1}, {"loss": "huber"}),
         ({"context_dropout": 0.3}, {"context_tokens": 8}),
-        ({"agree": 0.9}, {"compose": 0.5}),
+        ({"lent_share": 0.9}, {"compose": 0.5}),
     ],
 )
 def test_a_setting_that_nothing_reads_makes_no_other_trial(

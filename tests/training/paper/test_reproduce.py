@@ -173,7 +173,7 @@ def test_again_trains_nothing_and_writes_the_same(tables: Tables, place: Path) -
         ("table5", {"norm_order": '"authors"'}, 2),  # only the bottleneck fusions have it
         ("table4", {"semantic_negatives": '"cross"'}, 4),  # two have no semantic pairs
         ("table4", {"contrastive_weight": "0.0"}, 3),  # then H and the fusion make the difference
-        ("table4", {"agree": "0.9"}, 0),  # nothing is composed
+        ("table4", {"lent_share": "0.9"}, 0),  # nothing is composed
     ],
 )
 def test_a_changed_key_trains_only_what_reads_it(

@@ -25,15 +25,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from dashfusion_models.records import MODALITIES, Streams
+from dashfusion_models.records import MODALITIES, Modality, Streams
 from dashfusion_training.commands import exit_code
 from dashfusion_training.files import read_table, write_whole
 from dashfusion_training.mini.tables import markdown
+from dashfusion_training.people import NEUTRAL, RULE_FILE, HumanRule, count_together
 
 __all__ = ["HumanRule", "Judged", "cells", "fit_report", "main", "read_rule"]
 
-RULE_FILE = Path(__file__).with_name("human_rule.json")
-NEUTRAL = 0.1  # up to here a score has no sign (the metric's own edge for CH-SIMS)
+BESIDE_WORDS: tuple[tuple[Modality, Modality], ...] = (("text", "audio"), ("text", "vision"))
 DRAWS = 2000
 FOLDS = 10
 SEED = 1111
@@ -43,30 +43,6 @@ VALENCE = {
     "angry": -1.0, "disgusted": -1.0, "fearful": -1.0, "sad": -1.0,
 }  # fmt: skip
 SIGN_NAMES = {-1: "-", 0: "0", 1: "+"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class HumanRule:
-    """The mean and the spread of what people say of the whole, from what each modality says alone.
-
-    `spread_least` is the standard deviation where the three agree; it grows by
-    `spread_per_conflict` for each unit between the highest and the lowest of them.
-    """
-
-    intercept: float
-    weights: Streams[float]
-    spread_least: float
-    spread_per_conflict: float
-
-    def mean(self, alone: Streams[float]) -> float:
-        """Return the mean judgement of the whole, in [-1, 1]."""
-        value = self.intercept + sum(self.weights[m] * alone[m] for m in MODALITIES)
-        return min(1.0, max(-1.0, value))
-
-    def spread(self, alone: Streams[float]) -> float:
-        """Return the standard deviation of the judgements around their mean."""
-        values = [alone[m] for m in MODALITIES]
-        return self.spread_least + self.spread_per_conflict * (max(values) - min(values))
 
 
 @dataclass(frozen=True)
@@ -93,18 +69,22 @@ def read_rule(path: Path = RULE_FILE) -> HumanRule:
     return HumanRule(**{**found, "weights": Streams(**found["weights"])})
 
 
-def fit(judged: Judged) -> HumanRule:
+def fit(judged: Judged, reads: Sequence[Modality] = MODALITIES) -> HumanRule:
     """Fit the rule: least squares for the mean, then for the size of what it leaves.
 
-    The mean size of a normal deviate is sqrt(2 / pi) of its standard deviation.
+    A rule that `reads` less than all says what people make of the whole as far as these tell. The
+    mean size of a normal deviate is sqrt(2 / pi) of its standard deviation.
     """
-    intercept, *weights = _least_squares(judged.alone, judged.whole)
-    left = np.abs(judged.whole - intercept - judged.alone @ np.array(weights))
-    conflict = np.ptp(judged.alone, axis=1)[:, None]
+    alone = judged.alone[:, [MODALITIES.index(m) for m in reads]]
+    intercept, *weights = _least_squares(alone, judged.whole)
+    left = np.abs(judged.whole - intercept - alone @ np.array(weights))
+    conflict = np.ptp(alone, axis=1)[:, None]
     least, more = np.sqrt(np.pi / 2) * _least_squares(conflict, left)
     return HumanRule(
         intercept=float(intercept),
-        weights=Streams(*map(float, weights)),
+        weights=Streams(
+            **{m: 0.0 for m in MODALITIES} | dict(zip(reads, map(float, weights), strict=True))
+        ),
         spread_least=float(least),
         spread_per_conflict=float(more),
     )
@@ -152,8 +132,10 @@ def fit_report(data: Path) -> dict[str, Any]:
     }
     return {
         "rule": asdict(rule),
+        "rules_of_two": {"+".join(pair): asdict(fit(sims, pair)) for pair in BESIDE_WORDS},
         "fitted_to": {"source": "CH-SIMS v1", **_fit_facts(sims), **_left_out(sims)},
         "correlations": _correlations(sims),
+        "together": count_together(sims.alone).tolist(),
         "cells": cells(sims, rule),
         "tried_on": [
             {"source": name, **_tried(judged, rule), "own_fit": _fit_facts(judged)}

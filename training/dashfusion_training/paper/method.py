@@ -23,6 +23,7 @@ _DECIDES = {
         "metrics.py",
         "neighbours.py",
         "objective.py",
+        "people.py",
         "predict.py",
         "readout.py",
         "retrieval.py",

@@ -26,6 +26,7 @@ from dashfusion_training.train import FIRST_SEED
 __all__ = ["Trial", "canonical", "trial_folder"]
 
 _OF_COMPANIONS = (
+    "companions_of",
     "contrastive_reduction",
     "retrieval_classes",
     "retrieve_every",
@@ -104,7 +105,7 @@ def canonical(config: TrainConfig) -> TrainConfig:
     if config.fusion == "concat":
         unread.add("fusion_layers")
     if not config.compose:
-        unread.add("agree")
+        unread.update(("compose_label", "compose_neutral", "lent_share"))
     if config.loss != "huber":
         unread.add("huber_delta")
     if not config.context_tokens:
