@@ -27,7 +27,7 @@ from dashfusion_models.calibration import (
     Line,
     Thresholds,
     Width,
-    shown_score,
+    straightened,
 )
 from dashfusion_models.checkpoint import load_checkpoint, save_checkpoint, storage_of
 from dashfusion_models.checkpoint_about import checkpoint_head, modalities_of
@@ -54,7 +54,7 @@ from dashfusion_training.calibration.held_out import (
     predictions_of,
     read_predictions,
 )
-from dashfusion_training.calibration.shown import crossfitted, fit_caution, fit_lines
+from dashfusion_training.calibration.shown import crossfitted, fit_lines
 from dashfusion_training.commands import exit_code
 from dashfusion_training.evaluate import open_tasks, require_numbers
 from dashfusion_training.files import writing
@@ -163,10 +163,9 @@ def fit_calibration(
     in_use = like_in_use(found, minimum)
     whole = found.fullest()[in_use]
     used = found.rows(in_use)
-    every = crossfitted(found, label_range, in_use, minimum)
+    every = crossfitted(found, label_range, in_use)
     score = every[in_use]
     lines = fit_lines(used)
-    caution = fit_caution(used, lines, label_range, minimum)
     grouping = fit_grouping(used, score, label_range)
     widths = fit_widths(used, score, grouping, level)
     if not widths:
@@ -181,11 +180,10 @@ def fit_calibration(
             **_overall(found, every, in_use & found.fullest(), level, minimum, words=True),
             **_overall(found, every, in_use, level, minimum, words=False),
         },
-        caution=caution,
         thresholds=_thresholds(
             one_each,
             one_each.label - score[whole],
-            None if agreeing is None else _pulls(agreeing, lines, caution, label_range),
+            None if agreeing is None else _pulls(agreeing, lines, label_range),
             minimum,
         ),
         level=level,
@@ -234,7 +232,6 @@ def _thresholds(
 def _pulls(
     agreeing: Agreeing,
     lines: Mapping[str, Line],
-    caution: Mapping[str, float],
     label_range: tuple[float, float],
 ) -> Float[np.ndarray, "k 3"]:
     """Contributions of text, audio and vision as they would be shown, as on [-3, 3]."""
@@ -242,7 +239,7 @@ def _pulls(
     on_six = 6.0 / (label_range[1] - label_range[0])
 
     def shown(raw: Mapping[str, float], name: str) -> float:
-        return shown_score(raw, name, lines, caution, label_range)
+        return straightened(raw[name], name, lines, label_range)
 
     pulls = []
     for row in agreeing:
@@ -287,7 +284,6 @@ def _said(fitted: Calibration) -> str:
     """The calibration as plain lines."""
     lines = [f"score {name}: {x.slope:.3f} * score {x.offset:+.3f} (n {x.n})"
              for name, x in fitted.lines.items()]  # fmt: skip
-    lines += [f"caution {name}: {least:.2f}" for name, least in fitted.caution.items()]
     for kind, widths in (("utterance", fitted.widths), ("file", fitted.overall)):
         lines += [f"{kind} {name}: +- {width.half:.3f} (n {width.n})"
                   for name, width in widths.items()]  # fmt: skip

@@ -1,27 +1,24 @@
-"""From raw scores to those that are shown: lines and cautions, fitted on held-out scores.
+"""From raw scores to those that are shown: lines, fitted on held-out scores.
 
-Source: ours; soft thresholding is Donoho & Johnstone's (1994).
+No caution is fitted (`dashfusion_models.calibration`): a weak voice or face counts for as much as
+the network has learned. Checkpoints that were calibrated with one keep it. Source: ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dashfusion_models.calibration import MINIMUM, Line, shown_score
+from dashfusion_models.calibration import Line, shown_score
 from dashfusion_training.calibration.held_out import BELOW, Predictions
 
-__all__ = ["HARM", "crossfitted", "fit_caution", "fit_line", "fit_lines", "shown_scores"]
+__all__ = ["crossfitted", "fit_line", "fit_lines", "shown_scores"]
 
 PRIOR = 20  # a line weighs as many utterances that need no straightening
 FOLDS = 5
-CAUTIONS = tuple(k / 20 for k in range(121))  # up to the whole of [-3, 3]
-HARM = 1.005
-JUDGED = {"audio": ["text+audio"], "vision": ["text+vision", "text+audio+vision"]}
 
 Numbers = Float[np.ndarray, " n"]
 
@@ -51,38 +48,6 @@ def fit_lines(found: Predictions) -> dict[str, Line]:
     }
 
 
-def fit_caution(
-    found: Predictions,
-    lines: Mapping[str, Line],
-    label_range: tuple[float, float],
-    minimum: int = MINIMUM,
-) -> dict[str, float]:
-    """How far a voice or a face must move the score of the words before it does (`shown_score`).
-
-    The least at which the squared error is at most HARM times that without it: what is heard and
-    seen must at least do no harm, and half a percent is none on a few hundred utterances. The voice
-    is judged beside words, the face beside words with and without it. One that has fewer than
-    `minimum` samples, or does no harm, gets none.
-    """
-    present = np.array(found.present, np.str_)
-    on_six = (label_range[1] - label_range[0]) / 6.0
-    fitted: dict[str, float] = {}
-    for modality, judged in JUDGED.items():
-        some = found.rows(np.isin(present, judged) & np.isfinite(found.below[:, 0]))
-        if len(some) < minimum:
-            continue
-        bare = _without(some, modality)
-        harmless = _squared_error(shown_scores(bare, lines, fitted, label_range), some.label)
-        for k in CAUTIONS:
-            tried = {**fitted, modality: k * on_six}
-            error = _squared_error(shown_scores(some, lines, tried, label_range), some.label)
-            if error <= HARM * harmless + 1e-12:
-                break
-        if k:
-            fitted = tried
-    return fitted
-
-
 def shown_scores(
     found: Predictions,
     lines: Mapping[str, Line],
@@ -101,24 +66,12 @@ def shown_scores(
     )  # fmt: skip
 
 
-def _without(found: Predictions, modality: str) -> Predictions:
-    """The same samples, scored without one modality: all of it is in `below`."""
-    names = tuple("+".join(m for m in name.split("+") if m != modality) for name in found.present)
-    raw = [below[BELOW.index(name)] for name, below in zip(names, found.below, strict=True)]
-    return replace(found, present=names, raw=np.array(raw))
-
-
-def _squared_error(score: Numbers, label: Numbers) -> float:
-    return float(((score - label) ** 2).mean())
-
-
 def crossfitted(
     found: Predictions,
     label_range: tuple[float, float],
     teaching: Bool[np.ndarray, " n"] | None = None,
-    minimum: int = MINIMUM,
 ) -> Numbers:
-    """Shown scores, each by lines and cautions that never saw its video (its sample).
+    """Shown scores, each by lines that never saw its video (its sample).
 
     Residuals of the lines' own data would be too small. They are fitted on the scores that are
     `teaching`, on all if None.
@@ -129,7 +82,5 @@ def crossfitted(
     score = np.zeros(len(found))
     for k in range(FOLDS):
         others = found.rows(teaches & (fold != k))
-        lines = fit_lines(others)
-        caution = fit_caution(others, lines, label_range, minimum)
-        score[fold == k] = shown_scores(found.rows(fold == k), lines, caution, label_range)
+        score[fold == k] = shown_scores(found.rows(fold == k), fit_lines(others), {}, label_range)
     return score
