@@ -226,6 +226,7 @@ def _train(
     """Open the data sets, fetch what is missing and train; return the checkpoints."""
     from dashfusion_cli.folder_run import interruptible
     from dashfusion_cli.live import training_view
+    from dashfusion_training.ablation import require_compared
     from dashfusion_training.build import require_parts, start_facts
     from dashfusion_training.datasets import check_labels
     from dashfusion_training.report import read_report
@@ -246,6 +247,7 @@ def _train(
         require_settings(asked["output"], settings, started)
     with interruptible(interruption.stop, session, first="this sample", signals=signals):
         stores = _stores(asked, settings, str(where), interruption, session)
+    require_compared(_ablated_parts(asked), settings, stores)
     check_labels(stores, settings)
     fetch_encoder(settings.text_encoder, offline=asked["offline"], session=session)
     ended = read_report(asked["output"]) if asked["resume"] else None
@@ -385,19 +387,40 @@ def _completed(context: typer.Context) -> dict[str, Any]:
         fact = "RUN does not say what it learns from" if asked["resume"] else "is missing"
         raise typer.BadParameter(f"{fact}; name a data set", param_hint="--dataset")
     if asked["started"] is None:
-        asked["preset"] = asked["preset"] or _usual_preset(asked)
+        asked["preset"] = asked["preset"] or _usual_preset(asked, session_of(context))
     return asked
 
 
-def _usual_preset(asked: Mapping[str, Any]) -> str:
-    """Return the preset of a fine-tuning, of a benchmark, or of one's own data."""
+def _usual_preset(asked: Mapping[str, Any], session: Session) -> str:
+    """Return the preset of a fine-tuning, of a benchmark, or of one's own data.
+
+    Other data that have a benchmark's name by chance are one's own, and the user is told.
+    """
     from dashfusion_training.benchmarks import BENCHMARKS
     from dashfusion_training.fine_tuning import PRESET
+    from dashfusion_training.store_facts import is_of_benchmark
 
-    first = asked["dataset"][0].stem
+    first: Path = asked["dataset"][0]
+    name = first.stem
     if asked["finetune"] is not None:
         return PRESET
-    return first if first in BENCHMARKS else "mini"
+    if name not in BENCHMARKS:
+        return "mini"
+    is_name = str(first) == name and not (first / "store.json").is_file()
+    store = asked["data_root"] / name if is_name else first
+    official = is_of_benchmark(store)
+    preset = name if official or is_name else "mini"
+    if not official and ((store / "store.json").is_file() or first.is_file()):
+        say_note(
+            f"{store}: was not made of the benchmark's own file; its preset is {preset} "
+            "(--preset gives another)",
+            session,
+        )
+    return preset
+
+
+def _ablated_parts(asked: Mapping[str, Any]) -> list[str]:
+    return [part.value for part in asked["ablate"] or []]
 
 
 def _request(asked: Mapping[str, Any]) -> "TrainingRequest":
@@ -424,6 +447,7 @@ def _quoted(word: str) -> str:
 
 def _settings(params: Mapping[str, Any]) -> "TrainConfig":
     """The preset, or what RUN was started with, changed by what the command line says."""
+    from dashfusion_training.ablation import require_effect
     from dashfusion_training.config import ABLATIONS, changed, read_preset, with_settings
     from dashfusion_training.fine_tuning import fine_tuning
     from dashfusion_training.request import from_anywhere
@@ -438,10 +462,12 @@ def _settings(params: Mapping[str, Any]) -> "TrainConfig":
         config = read_preset(params["preset"])
         config = fine_tuning(config, start, offline=params["offline"]) if start else config
     config = with_settings(config, parse_key_values(params["set"] or []))
+    if params["started"] is None:  # RUN has left the parts out already
+        require_effect(_ablated_parts(params), config)
     keys = ("seed", "text_encoder", "label_range", "fusion", "bottleneck", "precision")
     ablated: dict[str, Any] = {}
-    for part in params["ablate"] or []:
-        ablated |= ABLATIONS[part.value]
+    for part in _ablated_parts(params):
+        ablated |= ABLATIONS[part]
     if params["fusion"] not in (None, ablated.get("fusion", params["fusion"])):
         raise typer.BadParameter("--ablate hbf is --fusion concat", param_hint="--fusion")
     named = {**ablated, **{key: params[key] for key in keys if params[key] is not None}}

@@ -243,3 +243,39 @@ def test_a_run_that_does_not_say_its_preset_is_given_none(
     (run / "config.toml").unlink()
     done = command("train", "--resume", "--output", run)
     assert done.code == 2 and "--dataset" in done.err
+
+
+@pytest.mark.parametrize("part", ["scl", "semantic-alignment", "dual-stream-alignment"])
+def test_an_ablation_without_effect_is_refused_in_one_line(
+    part: str, command: Command, manifest: Path, encoder: Path, tmp_path: Path
+) -> None:
+    """Texts alone are compared with nothing, by the settings or by the data."""
+    run = ("--text-encoder", encoder, "--output", tmp_path / "run", "--device", "cpu")
+    off = ("--set", "contrastive_weight=0")
+    for settings, said in ((off, "nothing is compared"), ((), "no training sample has")):
+        done = command("train", "--dataset", manifest, *run, "--ablate", part, *settings)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.splitlines()[-1].startswith(f"error: {part}: {said}")
+        assert not (tmp_path / "run").exists()
+
+
+def test_data_that_have_a_benchmarks_name_by_chance_are_ones_own(
+    command: Command, manifest: Path, encoder: Path, tmp_path: Path
+) -> None:
+    films = tmp_path / "mosi.csv"
+    films.write_bytes(manifest.read_bytes())
+    run = ("--text-encoder", encoder, "--device", "cpu", "--set", "epochs=1")
+    done = command("train", "--dataset", films, *run, "--output", tmp_path / "own")
+    assert done.code == 0, done.err
+    assert "mosi.csv: was not made of the benchmark's own file; its preset is mini" in done.err
+    request = json.loads((tmp_path / "own" / "request.json").read_text("utf-8"))
+    assert request["preset"] == "mini"
+    done = command("extract", films, "--output", tmp_path / "data" / "mosi", "--text-only")
+    assert done.code == 0, done.err
+    named = ("--dataset", "mosi", "--data-root", tmp_path / "data")
+    done = command(
+        "train", *named, *run, "--output", tmp_path / "named", "--modalities", "text",
+        "--set", "contrastive_weight=0",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "was not made of the benchmark's own file; its preset is mosi" in done.err

@@ -18,7 +18,15 @@ from dashfusion_models.store import SOURCE_FILE, Row, Store
 from dashfusion_training.benchmarks import BENCHMARKS, SPLITS
 from dashfusion_training.official.prepare import SOURCE_FORMAT
 
-__all__ = ["StoreFacts", "Verified", "describe", "verify", "verify_file", "verify_store"]
+__all__ = [
+    "StoreFacts",
+    "Verified",
+    "describe",
+    "is_of_benchmark",
+    "verify",
+    "verify_file",
+    "verify_store",
+]
 
 Report = Callable[[Progress], None]
 
@@ -71,6 +79,11 @@ def describe(folder: Path) -> StoreFacts:
         features={"audio": _features(store, "audio"), "vision": _features(store, "vision")},
         source=source,
     )
+
+
+def is_of_benchmark(folder: Path) -> bool:
+    """Whether `folder` is a store that was made of a benchmark's own feature file."""
+    return (folder / SOURCE_FILE).is_file()
 
 
 def verify(path: Path, report: Report) -> Verified:
