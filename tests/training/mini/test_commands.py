@@ -13,6 +13,7 @@ GONE = {
     "fresh": ["--checkpoint=no", "--stores=no", "--output=no"],
     "summary": ["no", "--stores=no"],
     "figures": ["--checkpoint=no", "--stores=no"],
+    "cells": ["--texts=no", "--voices=no", "--faces=no"],
     "composed": ["--checkpoint=no", "--texts=no", "--voices=no", "--faces=no"],
     "extremes": ["--checkpoint=no", "--store=no"],
     "rough": ["no", "--output=no"],
