@@ -1,10 +1,12 @@
 """The manifests of dashfusion-mini keep apart what must be kept apart."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from dashfusion_training.config import read_preset
 from dashfusion_training.mini.recipe import (
     FINAL_VIDEOS,
     GOEMOTIONS_SCORES,
@@ -26,7 +28,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, s
 
 
 def test_nobody_is_in_two_splits(rows: dict[str, list[dict[str, str]]]) -> None:
-    for source in ("ravdess", "javanese", "faces"):
+    for source in ("ravdess", "javanese", "faces", "nemo", "emospeech_india", "korean"):
         split_of: dict[str, str] = {}
         for row in rows[source]:
             assert split_of.setdefault(row["person"], row["split"]) == row["split"]
@@ -59,12 +61,36 @@ def test_sizes_and_official_splits(rows: dict[str, list[dict[str, str]]]) -> Non
     assert {name: len(found) for name, found in rows.items()} == {
         "mosi_clips": 306, "mosi_heard": 306, "mosi_text": 1803, "mosei_text": 22856,
         "ravdess": 1194, "javanese": 192, "faces": 3503, "goemotions": 43410 + 1086 + 5427,
+        "nemo": 2229, "emospeech_india": 1161, "korean": 300,
     }  # fmt: skip
     assert sum(r["split"] == "test" for r in rows["mosei_text"]) == 4659
     assert sum(r["split"] == "test" for r in rows["mosi_text"]) == 686
     assert {r["person"] for r in rows["ravdess"] if r["split"] == "test"} == {
         "17", "18", "19", "20",
     }  # fmt: skip
+
+
+def test_no_indian_word_tells_the_emotion(rows: dict[str, list[dict[str, str]]]) -> None:
+    """In every split each word is as often said well as badly, and as calmly."""
+    with (DATA / "voices" / "emospeech_india.csv").open(newline="", encoding="utf-8") as file:
+        about = {Path(row["file"]).stem: row for row in csv.DictReader(file)}
+    counted: dict[tuple[str, str], Counter[str]] = {}
+    for row in rows["emospeech_india"]:
+        facts = about[row["id"]]
+        signs = counted.setdefault((row["split"], facts["text"]), Counter())
+        signs[facts["valence"]] += 1
+    for signs in counted.values():
+        assert signs["1"] == signs["0"] == signs["-1"] > 0
+    assert len({row["id"] for row in rows["emospeech_india"]}) == len(rows["emospeech_india"])
+
+
+def test_new_voices_have_known_classes_and_files(rows: dict[str, list[dict[str, str]]]) -> None:
+    classes = read_preset("mini-fusion").classes
+    for source in ("nemo", "emospeech_india", "korean"):
+        for row in rows[source]:
+            assert row["label"] in classes
+            assert row["modalities"] == "audio" and row["text"] == ""
+            assert (DATA / row["file"]).is_file()
 
 
 def test_each_emotion_of_the_comments_has_a_score() -> None:

@@ -34,7 +34,8 @@ from dashfusion_training.mini.folds import Fold, folds_of
 __all__ = ["SOURCES", "WAYS", "cross_validate", "main", "write_predictions"]
 
 SOURCES = ("mosi_clips", "mosi_text", "mosei_text", "ravdess", "javanese", "faces")
-ROUGH = ("ravdess_rough", "faces_rough")  # copies made by `rough`, where they are there
+# Where they are there: copies made by `rough`, comments of everyday life, voices of more languages.
+MORE = ("ravdess_rough", "faces_rough", "goemotions", "nemo", "emospeech_india", "korean")
 SETTINGS = "settings.json"
 HEARD = "mosi_recognised"  # made by `recognised`
 CPU = torch.device("cpu")
@@ -133,7 +134,7 @@ def main() -> int:
 
 def _run(asked: argparse.Namespace) -> None:
     config = preset_with(asked.preset, asked.set)
-    rough = [name for name in ROUGH if (asked.stores / name).is_dir()]
+    rough = [name for name in MORE if (asked.stores / name).is_dir()]
     stores = {name: Store(asked.stores / name) for name in (*SOURCES, *rough)}
     heard, texts = Store(asked.stores / HEARD), SharedTexts()
     for seed in asked.seed:

@@ -38,6 +38,11 @@ VALID_SPEAKERS, TEST_SPEAKERS = frozenset({"15", "16"}), frozenset({"17", "18", 
 VALID_ACTORS, TEST_ACTORS = frozenset({"06"}), frozenset({"07", "08"})
 VALID_PERSONS, TEST_PERSONS = 8, 20  # of 100 buckets
 
+# Speakers of `voices`, of whom none is in two splits.
+VALID_POLISH, TEST_POLISH = frozenset({"KS0"}), frozenset({"EB0", "TP0"})
+VALID_KOREAN, TEST_KOREAN = frozenset({"emh", "neo"}), frozenset({"emb", "emg", "neb", "nel"})
+VALID_INDIAN, TEST_INDIAN = 8, 20  # of 100 buckets
+
 # GoEmotions: each emotion as a score on [-3, 3]. A comment with several has their mean. Those that
 # say nothing of good or bad, or may say either, stand at 0 or near it.
 GOEMOTIONS_SCORES = {
@@ -67,6 +72,9 @@ def write_manifests(data: Path, output: Path) -> list[Path]:
         "javanese": _javanese,
         "faces": _faces,
         "goemotions": _goemotions,
+        "nemo": _nemo,
+        "emospeech_india": _emospeech_india,
+        "korean": _korean,
     }
     written = []
     for name, rows in sources.items():
@@ -148,7 +156,7 @@ def _faces(data: Path) -> Iterator[ManifestRow]:
     """Still pictures, split by person."""
     for row in _read(data / "faces" / "labels.csv"):
         path = data / "faces" / row["file"]
-        bucket = int(hashlib.sha256(row["person"].encode()).hexdigest(), 16) % 100
+        bucket = int(_digest(row["person"]), 16) % 100
         split = (
             "test" if bucket < TEST_PERSONS
             else "valid" if bucket < TEST_PERSONS + VALID_PERSONS
@@ -182,6 +190,52 @@ def goemotions(data: Path, split: str) -> Iterator[tuple[str, str, tuple[str, ..
     for line in lines:
         text, numbers, name = line.split("\t")
         yield name, text, tuple(names[int(number)] for number in numbers.split(","))
+
+
+def _nemo(data: Path) -> Iterator[ManifestRow]:
+    """Acted Polish speech; the same sentences whatever the emotion."""
+    for row in _read(data / "voices" / "nemo.csv"):
+        split = _split(row["speaker"], VALID_POLISH, TEST_POLISH)
+        yield _voice(data, row, split)
+
+
+def _korean(data: Path) -> Iterator[ManifestRow]:
+    """Acted Korean speech: the voice alone, for some of the sentences give the emotion away."""
+    for row in _read(data / "voices" / "korean.csv"):
+        yield _voice(data, row, _split(row["speaker"], VALID_KOREAN, TEST_KOREAN))
+
+
+def _emospeech_india(data: Path) -> Iterator[ManifestRow]:
+    """Keywords that lay speakers said as they were prompted to, balanced over each word.
+
+    Of each word a split has as many samples of each sign, so that no word tells the emotion: which
+    ones is decided by the digest of their names. A word without one of the three is left out.
+    """
+    groups: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
+    for row in _read(data / "voices" / "emospeech_india.csv"):
+        bucket = int(_digest(row["speaker"]), 16) % 100
+        split = (
+            "test" if bucket < TEST_INDIAN
+            else "valid" if bucket < TEST_INDIAN + VALID_INDIAN
+            else "train"
+        )  # fmt: skip
+        of_word = groups.setdefault((split, row["text"]), {"-1": [], "0": [], "1": []})
+        of_word[row["valence"]].append(row)
+    for (split, _), by_sign in groups.items():
+        least = min(map(len, by_sign.values()))
+        for some in by_sign.values():
+            for row in sorted(some, key=lambda r: _digest(r["file"]))[:least]:
+                yield _voice(data, row, split)
+
+
+def _voice(data: Path, row: dict[str, str], split: str) -> ManifestRow:
+    """A row of a table of `voices`, whose files lie beside it."""
+    path = data / "voices" / row["file"]
+    return _media(data, path, row["emotion"], "audio", row["speaker"], split)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _media(
