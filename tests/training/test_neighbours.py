@@ -10,6 +10,7 @@ from dashfusion_training.neighbours import (
     classes_of,
     draw_companions,
     find_neighbours,
+    find_neighbours_of_groups,
 )
 
 
@@ -113,3 +114,27 @@ def test_classes_are_rounded_labels_or_values() -> None:
     assert rounded[4] == rounded[5] != rounded[3]
     value = classes_of(np.array([0.4, np.float64(np.float32(0.4)), 0.6]), "value")
     assert value[0] == value[1] != value[2]
+
+
+def test_neighbours_of_groups_are_those_of_each_group_alone() -> None:
+    vectors, classes = planted("random")
+    groups = ["voice" if k % 3 else "face" for k in range(150)]
+    found = find_neighbours_of_groups(torch.from_numpy(vectors), classes.astype(np.int64), groups)
+    for name in ("voice", "face"):
+        own = np.array([k for k in range(150) if groups[k] == name])
+        alone = find_neighbours(torch.from_numpy(vectors[own]), classes[own].astype(np.int64))
+        for kind in ("alike", "hard", "easy"):
+            expected = getattr(alone, kind)
+            expected = np.where(expected < 0, -1, own[expected])
+            np.testing.assert_array_equal(getattr(found, kind)[own], expected)
+
+
+def test_those_who_were_not_compared_have_no_neighbours() -> None:
+    few = Neighbours(
+        alike=np.array([[1, -1], [0, -1]]), hard=np.array([[-1, -1]] * 2), easy=np.full((2, 2), -1)
+    )
+    placed = few.placed(np.array([4, 2]), 6)
+    assert placed.alike[4].tolist() == [2, -1]
+    assert placed.alike[2].tolist() == [4, -1]
+    assert (placed.alike[[0, 1, 3, 5]] == -1).all() and (placed.hard == -1).all()
+    assert draw_companions(placed, 0, np.random.default_rng(0)).tolist() == [-1] * 6

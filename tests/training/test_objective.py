@@ -1,5 +1,6 @@
 """The contrastive terms against the formula written with loops."""
 
+import dataclasses
 import math
 
 import pytest
@@ -116,3 +117,44 @@ def test_a_closer_positive_costs_less() -> None:
     compared.means.text[2] = compared.means.text[0]
     after = contrastive_loss(compared, companions, ContrastiveConfig())
     assert after < before
+
+
+def test_lent_streams_and_what_read_them_are_not_compared() -> None:
+    """Of the first anchor the voice is lent, of its second companion the face."""
+    compared, companions = planted()
+    own = Streams(*(torch.ones(N, dtype=torch.bool) for _ in range(3)))
+    own.audio[0] = False
+    own.vision[3] = False
+    config = ContrastiveConfig(reduction="sum", h_compared=False)
+    lent = dataclasses.replace(compared, own=own)
+    absent = dataclasses.replace(
+        compared, present=Streams(compared.present.text, own.audio, own.vision)
+    )
+    assert float(contrastive_loss(lent, companions, config)) == pytest.approx(
+        by_loops(absent, companions, h_compared=False), rel=1e-5
+    )
+    # In H the anchor's own pairs go, and those with the companion that was lent a face.
+    without_h = float(contrastive_loss(lent, companions, config))
+    with_h = float(
+        contrastive_loss(lent, companions, ContrastiveConfig(reduction="sum", semantic=True))
+    )
+    space, tau = compared.h_first, TAU
+    expected = 0.0
+    negatives = [n for n in companions.negatives[1].tolist() if n != 3]
+    for p in companions.positives[1].tolist():
+        top = math.exp(cosine(space[1], space[p]) / tau)
+        bottom = top + sum(math.exp(cosine(space[1], space[n]) / tau) for n in negatives)
+        expected -= math.log(top / bottom)
+    assert with_h - without_h == pytest.approx(expected / 2, rel=1e-4)
+
+
+def test_a_lent_stream_that_was_dropped_again_keeps_nothing_back() -> None:
+    compared, companions = planted()
+    own = Streams(*(torch.ones(N, dtype=torch.bool) for _ in range(3)))
+    own.audio[0] = False
+    compared.present.audio[0] = False
+    config = ContrastiveConfig(reduction="sum")
+    lent = dataclasses.replace(compared, own=own)
+    assert float(contrastive_loss(lent, companions, config)) == pytest.approx(
+        by_loops(compared, companions), rel=1e-5
+    )

@@ -79,6 +79,16 @@ def test_what_moves_stays_step_by_step(samples: list[Sample]) -> None:
     assert not reduced(voice)[~voice.real].any()
 
 
+def test_the_numbers_may_stand_beside_all_features(samples: list[Sample]) -> None:
+    measured = Normalisation.of(voices(samples), VOICE.dims)
+    instead = with_readout(measured, VOICE, samples, 10.0)
+    beside = with_readout(measured, VOICE, samples, 10.0, beside=True)
+    voice = voices(samples)[0]
+    assert beside.read == VOICE.dims + 2
+    np.testing.assert_allclose(beside(voice)[:, : VOICE.dims], measured(voice), atol=1e-6)
+    np.testing.assert_allclose(beside(voice)[:, -2:], instead(voice)[:, -2:], atol=1e-5)
+
+
 def test_what_cannot_be_reduced_is_refused(samples: list[Sample]) -> None:
     measured = Normalisation.of(voices(samples), VOICE.dims)
     with pytest.raises(ConfigError, match="no sample names a class"):

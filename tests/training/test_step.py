@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from dashfusion_models.checkpoint import Checkpoint
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.network.sequence import Batch
-from dashfusion_models.records import MODALITIES, Streams
-from dashfusion_models.store import Store
+from dashfusion_models.records import MODALITIES, Features, Streams
+from dashfusion_models.store import Store, StoreWriter
 from dashfusion_training.build import new_checkpoint
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.datasets import Lesson, epoch_batches, load_dataset
@@ -26,7 +26,7 @@ from dashfusion_training.objective import (
 from dashfusion_training.processes import ALONE
 from dashfusion_training.retrieval import Retrieval
 from dashfusion_training.step import Step
-from tests.training.tiny import AUDIO, VISION
+from tests.training.tiny import AUDIO, VISION, planted_sample
 
 CPU = torch.device("cpu")
 
@@ -167,3 +167,50 @@ def test_retrieval_compares_what_a_sample_has(
         means = network.align(network.encode(batch), batch.present).means
     np.testing.assert_allclose(vectors[7, :d], means.text[0].numpy(), atol=1e-5)
     np.testing.assert_allclose(vectors[7, 2 * d :], means.vision[0].numpy(), atol=1e-5)
+
+
+def test_companions_have_the_same_modalities_and_texts_alone_have_none(
+    config: TrainConfig, small_store: Store, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """Of one store samples with all three, of another voices alone and texts alone."""
+    with StoreWriter(tmp_path / "parts", audio=AUDIO, vision=VISION) as writer:
+        for k in range(30):
+            row, features = planted_sample(k, "train")
+            text = k % 2 == 0
+            less = Features(
+                text=features.text if text else None,
+                audio=None if text else features.audio,
+                vision=None,
+            )
+            writer.add(dataclasses.replace(row, text=less.text, audio=not text, vision=False), less)
+    stores = {"small": small_store, "parts": Store(tmp_path / "parts")}
+    some = dataclasses.replace(config, companions_of="heard-or-seen")
+    samples = load_dataset(stores, "train", some)
+    retrieval = Retrieval(checkpoint, samples, some, device=CPU, team=ALONE)
+    retrieval.refresh(1)
+    neighbours = retrieval.neighbours
+    assert neighbours is not None
+    for i, sample in enumerate(samples):
+        found = np.concatenate([neighbours.alike[i], neighbours.hard[i], neighbours.easy[i]])
+        has = [sample.has(m) for m in MODALITIES]
+        if not (has[1] or has[2]):
+            assert (found == -1).all()
+            continue
+        others = found[found >= 0]
+        assert len(others)
+        assert all([samples[j].has(m) for m in MODALITIES] == has for j in others)
+    lesson = next(epoch_batches(samples, some, 1, neighbours=neighbours))
+    step = Step(checkpoint, some, batches=5, device=CPU)
+    assert np.isfinite(step(lesson))
+
+
+def test_texts_alone_are_trained_without_a_search(
+    config: TrainConfig, small_store: Store, checkpoint: Checkpoint
+) -> None:
+    words = dataclasses.replace(config, companions_of="heard-or-seen", modalities=("text",))
+    samples = load_dataset({"small": small_store}, "train", words)
+    retrieval = Retrieval(checkpoint, samples, words, device=CPU, team=ALONE)
+    retrieval.refresh(1)
+    assert retrieval.neighbours is None
+    lesson = next(epoch_batches(samples, words, 1, neighbours=None))
+    assert lesson.companions is None
