@@ -33,11 +33,12 @@ def render_table(
 
     With `details`, each row has its sum and its three words of largest contribution.
     """
-    after = [_legend(look), *([_timing(analysis, look)] if timing else [])]
-    return drawn(look, _header(analysis, look), _table(analysis, look, details=details), *after)
+    times = [_timing(analysis, look)] if timing else []
+    table = _table(analysis, look, details=details)
+    return drawn(look, _header(analysis, look), table, _legend(), *times)
 
 
-def _legend(look: Look) -> Text:
+def _legend() -> Text:
     """Say what the numbers below the words are."""
     alone = "Below the words: the score from words, voice or face alone."
     return Text(f"{alone} Base and contributions make the score.", style="dim", overflow="fold")

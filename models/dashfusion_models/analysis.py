@@ -58,10 +58,12 @@ def label_bounds(label_range: tuple[float, float]) -> list[tuple[str, float, flo
     """Return the labels of a scale with the scores from and up to which they hold, lowest first."""
     low, high = label_range
     if (low, high) == (-1.0, 1.0):
-        edges, names = [low, *FIVE_EDGES, high], FIVE_LABELS
+        names: tuple[str, ...] = FIVE_LABELS
+        edges = [low, *FIVE_EDGES, high]
     else:
         middles = [(k + 0.5) / 6 for k in range(6)]  # between the seven rounded scores
-        edges, names = [low, *(low + (high - low) * m for m in middles), high], SEVEN_LABELS
+        names = SEVEN_LABELS
+        edges = [low, *(low + (high - low) * m for m in middles), high]
     return list(zip(names, edges[:-1], edges[1:], strict=True))
 
 
