@@ -108,10 +108,11 @@ def renderer_of(context: typer.Context, out: Output) -> Render:
 
         in_lines = out.ending in _LINES or len(asked["media"]) > 1
         return render_json_line if in_lines else render_json
-    return _table_or_csv(form, out, timing=asked["timing"] or asked["verbose"])
+    verbose = asked["verbose"]
+    return _table_or_csv(form, out, timing=asked["timing"] or verbose, details=verbose)
 
 
-def _table_or_csv(form: AnalysisForm, out: Output, *, timing: bool) -> Render:
+def _table_or_csv(form: AnalysisForm, out: Output, *, timing: bool, details: bool) -> Render:
     """Return what writes a header once, or a blank line between two tables."""
     from dashfusion_cli.render.csv import render_csv
     from dashfusion_cli.render.table import render_table
@@ -123,7 +124,7 @@ def _table_or_csv(form: AnalysisForm, out: Output, *, timing: bool) -> Render:
         written += 1
         if form is AnalysisForm.csv:
             return render_csv(analysis, header=written == 1)
-        table = render_table(analysis, out.look(), timing=timing)
+        table = render_table(analysis, out.look(), timing=timing, details=details)
         return ("\n" * (written > 1) + table).encode(out.encoding, "replace")
 
     return render

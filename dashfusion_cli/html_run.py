@@ -33,7 +33,6 @@ def render_page(analysis: "Analysis", context: "typer.Context") -> bytes:
     return render_html(
         analysis.to_dict(),
         link=link_to(analysis.media.path, asked["output"]),
-        words=[segment.words for segment in analysis.segments],
         preview=_preview(analysis, context) if asked["embed_video"] else None,
         settings=settings_of(context),
     )

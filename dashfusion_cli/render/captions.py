@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dashfusion_models.analysis import Segment
+from dashfusion_models.analysis import ScoredWord, Segment
 from dashfusion_models.records import Span, Word
 from dashfusion_models.segment.sentence import soft_break, text_units
 
@@ -61,7 +61,17 @@ class _Unit:
 def captions_of(segment: Segment) -> tuple[Caption, ...]:
     """Return the captions of a segment in order of time; none where nobody speaks."""
     span = Span(segment.start_s, segment.end_s)
-    return broken(segment.text or "", span, segment.words)
+    return broken(segment.text or "", span, _timed(segment.words))
+
+
+def _timed(words: Sequence[ScoredWord]) -> list[Word]:
+    """Return the words with their times; none where a time is not known."""
+    timed = [
+        Word(w.start_s, w.end_s, w.text, w.confidence or 0.0)
+        for w in words
+        if w.start_s is not None and w.end_s is not None
+    ]
+    return timed if len(timed) == len(words) else []
 
 
 def broken(text: str, span: Span, words: Sequence[Word] = ()) -> tuple[Caption, ...]:

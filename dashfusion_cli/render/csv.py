@@ -9,8 +9,9 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashfusion_cli.render.wording import without_in
+from dashfusion_cli.render.wording import signed, strongest, without_in
 from dashfusion_models.analysis import Analysis
+from dashfusion_models.records import MODALITIES
 
 __all__ = ["COLUMNS", "csv_bytes", "csv_number", "csv_text", "render_csv", "segment_rows"]
 
@@ -36,6 +37,12 @@ COLUMNS = (
     "model",
     "model_sha256",
     "without",
+    "base",
+    "text_alone",
+    "audio_alone",
+    "vision_alone",
+    "strongest_words",
+    "context_contribution",
 )
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -82,7 +89,18 @@ def segment_rows(record: Mapping[str, Any]) -> Iterator[Sequence[str]]:
             csv_text(model["name"]),
             csv_text(model["sha256"]),
             without,
+            csv_number(segment.get("base")),
+            *(csv_number(segment.get("alone", {}).get(m)) for m in MODALITIES),
+            csv_text(_strongest_words(segment, model["label_range"])),
+            csv_number(segment.get("context_contribution")),
         )
+
+
+def _strongest_words(segment: Mapping[str, Any], scale: tuple[float, float]) -> str:
+    """Write the three words of largest contribution, as "loved +0.8; never -0.3"."""
+    words = [(w["text"], w["contribution"]) for w in segment.get("words", ())]
+    low, high = scale
+    return "; ".join(f"{text} {signed(part, (low, high))}" for text, part in strongest(words))
 
 
 def csv_number(value: float | None) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from dashfusion_cli.render.csv import csv_number, csv_text
 from dashfusion_cli.render.wording import without_in
+from dashfusion_models.records import MODALITIES
 
 __all__ = ["SUMMARY_COLUMNS", "face_share", "summary_row"]
 
@@ -26,6 +27,10 @@ SUMMARY_COLUMNS = (
     "vision_contribution",
     "model",
     "model_sha256",
+    "base",
+    "text_alone",
+    "audio_alone",
+    "vision_alone",
 )
 
 
@@ -56,6 +61,8 @@ def summary_row(record: Mapping[str, Any]) -> Sequence[str]:
         csv_number(parts["vision"]),
         csv_text(model["name"]),
         csv_text(model["sha256"]),
+        csv_number(overall.get("base")),
+        *(csv_number(overall.get("alone", {}).get(m)) for m in MODALITIES),
     )
 
 

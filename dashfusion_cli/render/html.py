@@ -18,9 +18,17 @@ from dashfusion_cli.render.page_view import (
     parts_of,
     reach_of,
     sentences_of,
+    sum_of,
 )
-from dashfusion_cli.render.wording import clock, left_out, part_in, signed, without_in
-from dashfusion_models.records import Word
+from dashfusion_cli.render.wording import (
+    EXPLAINED,
+    bounds_of,
+    clock,
+    left_out,
+    part_in,
+    signed,
+    without_in,
+)
 
 __all__ = ["Preview", "link_to", "render_html"]
 
@@ -55,7 +63,6 @@ def render_html(
     record: Mapping[str, Any],
     *,
     link: str,
-    words: Sequence[Sequence[Word]] = (),
     preview: Preview | None = None,
     settings: Mapping[str, str] | None = None,
     index: str | None = None,
@@ -65,13 +72,12 @@ def render_html(
     Args:
         record: what `Analysis.to_dict` returns, or a line of results.
         link: the address of the media, relative to the page.
-        words: those of each segment with their times, where known.
         preview: plays in place of what `link` names.
         settings: what was asked for beside the defaults, by the name of the option.
         index: the address of a page that lists this one.
     """
     scale = tuple(record["model"]["label_range"])
-    sentences = tuple(sentences_of(record, words))
+    sentences = tuple(sentences_of(record))
     kind = _kind(record)
     overall, without = record["overall"], without_in(record)
     return fill_page(
@@ -97,7 +103,11 @@ def render_html(
         gaps=gaps_of(record) if kind != "image" else {},
         score=signed(overall["score"], scale).replace("-", "\N{MINUS SIGN}"),
         level=level_of(overall["score"], overall["label"], scale),
-        parts=parts_of(overall["contributions"], scale, reach_of(record), without),
+        parts=parts_of(overall, scale, reach_of(record), without),
+        sum=sum_of(overall, scale),
+        explained=EXPLAINED,
+        bounds=bounds_of(scale).replace("-", "\N{MINUS SIGN}"),
+        has_alone="alone" in overall,
         gauge=_gauge(overall, scale),
         index=index,
     )

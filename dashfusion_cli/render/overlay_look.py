@@ -4,6 +4,8 @@ Everything that stays the same for a while is drawn once and laid over picture a
 """
 
 import bisect
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +17,7 @@ from dashfusion_cli.render.overlay_curve import Curve
 from dashfusion_cli.render.overlay_fonts import Fonts
 from dashfusion_cli.render.overlay_ink import Rgb, color_of, ink_over, minus_signed, panel, softened
 from dashfusion_cli.render.overlay_places import Room, caption_places
+from dashfusion_cli.render.wording import NAMES, signed, strongest
 from dashfusion_models.analysis import Analysis, Segment
 from dashfusion_models.records import FacePath, Span
 
@@ -24,6 +27,7 @@ Pixels = UInt8[np.ndarray, "height width 3"]
 Box = tuple[float, float, float, float]
 
 _RAIL = (140, 140, 140)
+_WHITE = (255, 255, 255)
 _HOLD_S = 0.2  # pictures were looked at each tenth of a second: a face stays so long...
 _GLIDE_S = 0.35  # ...and moves evenly between two looks no farther apart than this
 
@@ -44,7 +48,7 @@ class _Sizes:
         return cls(
             letter=letter,
             margin=max(2, letter // 2),
-            score=round(2.7 * letter),
+            score=round(3.5 * letter),
             curve=max(12, 3 * letter),
             line=max(2, round(letter / 9)),
         )
@@ -72,6 +76,8 @@ class Overlay:
         sizes = [[self._caption_size(caption)[1] for caption in of] for of in captions]
         places = caption_places(analysis.segments, sizes, self._room)
         self._places = [place for place, of in zip(places, captions, strict=True) for _ in of]
+        tinted = [_tints(segment, self._range) for segment in self._segments]
+        self._tints = [of for of, these in zip(tinted, captions, strict=True) for _ in these]
         self._drawn_segment: tuple[int | None, Image.Image] | None = None
         self._drawn_caption: tuple[int, Image.Image] | None = None
 
@@ -139,6 +145,7 @@ class Overlay:
             draw.ellipse((x - 3 * line, middle - 3 * line, x + 3 * line, middle + 3 * line), color)
             text = f"{minus_signed(segment.score, self._range)}  {segment.label}"
             self._write_score(draw, text, color, right - left)
+            self._write_parts(draw, segment, right - left)
         for tick in {low, min(high, max(low, 0.0)), high}:
             x = place(tick)
             draw.line((x, middle - 3 * line, x, middle + 3 * line), (230, 230, 230), 1)
@@ -151,13 +158,30 @@ class Overlay:
         place = (self._sizes.letter // 2, round(0.8 * self._sizes.letter))
         draw.text(place, text, fill=color, font=self._fonts.bold(size), anchor="lm")
 
+    def _write_parts(self, draw: ImageDraw.ImageDraw, segment: Segment, room: int) -> None:
+        """What words, voice and face contributed, below the bar."""
+        text = "  ".join(
+            f"{NAMES[key]} {minus_signed(part, self._range)}"
+            for key, part in segment.contributions.items()
+            if part is not None
+        )
+        size = round(0.7 * self._sizes.letter)
+        while size > 6 and self._fonts.words(text, size).getlength(text) > room:
+            size -= 1
+        place = (self._sizes.letter // 2, round(2.9 * self._sizes.letter))
+        draw.text(place, text, fill=_WHITE, font=self._fonts.words(text, size), anchor="lm")
+
     def _caption(self, index: int) -> Image.Image:
         if self._drawn_caption is None or self._drawn_caption[0] != index:
-            self._drawn_caption = (index, self._draw_caption(self._captions[index]))
+            drawn = self._draw_caption(self._captions[index], self._tints[index])
+            self._drawn_caption = (index, drawn)
         return self._drawn_caption[1]
 
-    def _draw_caption(self, caption: Caption) -> Image.Image:
-        """White letters on a dark plate, the lines in the middle, shrunk to what has room."""
+    def _draw_caption(self, caption: Caption, tints: Mapping[str, Rgb]) -> Image.Image:
+        """White letters on a dark plate, the lines in the middle, shrunk to what has room.
+
+        Words that moved the score have the colour of the side to which they did.
+        """
         size, box = self._caption_size(caption)
         font = self._fonts.words(caption.text, size)
         above, below = font.getmetrics()
@@ -165,7 +189,12 @@ class Overlay:
         draw = ImageDraw.Draw(image)
         for i, line in enumerate(caption.lines):
             middle = (image.width / 2, size // 4 + i * (above + below) + above)
-            draw.text(middle, line, fill=(255, 255, 255), font=font, anchor="ms")
+            draw.text(middle, line, fill=_WHITE, font=font, anchor="ms")
+            left = image.width / 2 - font.getlength(line) / 2
+            for word in re.finditer(r"\S+", line):
+                if color := tints.get(word.group()):
+                    x = left + font.getlength(line[: word.start()])
+                    draw.text((x, middle[1]), word.group(), fill=color, font=font, anchor="ls")
         return image
 
     def _caption_size(self, caption: Caption) -> tuple[int, tuple[int, int]]:
@@ -190,6 +219,15 @@ class Overlay:
     def _widest(self, caption: Caption, size: int) -> int:
         font = self._fonts.words(caption.text, size)
         return max(round(font.getlength(line)) for line in caption.lines)
+
+
+def _tints(segment: Segment, label_range: tuple[float, float]) -> dict[str, Rgb]:
+    """Return the colours of the words that moved the score by a number that is not written as 0."""
+    return {
+        text: color_of("positive" if part > 0 else "negative")
+        for text, part in strongest([(w.text, w.contribution) for w in segment.words])
+        if float(signed(part, label_range))
+    }
 
 
 def _named(captions: tuple[Caption, ...], speaker: str | None) -> tuple[Caption, ...]:

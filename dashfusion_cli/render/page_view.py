@@ -5,15 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashfusion_cli.render.sign_colors import sign_of
-from dashfusion_cli.render.wording import NAMES, REASONS, UNSCORED, clock, signed, without_in
-from dashfusion_models.records import Word
+from dashfusion_cli.render.wording import (
+    NAMES,
+    REASONS,
+    UNSCORED,
+    by_each,
+    clock,
+    signed,
+    without_in,
+)
 
 __all__ = ["Gap", "Part", "Piece", "Sentence", "gaps_of", "level_of", "moments_of", "parts_of",
-           "reach_of", "sentences_of"]  # fmt: skip
+           "reach_of", "sentences_of", "sum_of"]  # fmt: skip
 
 Record = Mapping[str, Any]
 
 LEVELS = 6  # shades on each side of nothing
+_TINTS = 3  # of words
 _MOMENTS = 3  # on each side
 _WORTH_TELLING_S = 2.0  # as long as a silent stretch must be to be scored
 
@@ -29,14 +37,20 @@ class Part:
     value: str | None
     share: float  # in [-1, 1]
     lack: str = "absent"
+    alone: str | None = None  # the score from it by itself
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some of a text; `start_s` where it is a word whose time is known."""
+    """Some of a text; `start_s` where it is a word whose time is known.
+
+    `tint` is the shade of what a word contributed, from -3 to 3, and `part` the same in words.
+    """
 
     text: str
     start_s: float | None
+    tint: int = 0
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +83,13 @@ class Gap:
     until: str
 
 
-def sentences_of(record: Record, words: Sequence[Sequence[Word]] = ()) -> Iterator[Sentence]:
-    """Yield the lines of the transcript; `words` are those of each segment, where known."""
+def sentences_of(record: Record) -> Iterator[Sentence]:
+    """Yield the lines of the transcript."""
     scale = _scale(record)
-    reach = reach_of(record)
+    reach, of_words = reach_of(record), _reach_of_words(record)
     without = without_in(record)
     for number, segment in enumerate(record["segments"]):
-        known = words[number] if words else ()
+        known = _tinted(segment.get("words", ()), of_words, scale)
         score = segment["score"]
         unread = "text" in without and "no_speech" not in segment["reasons"]
         yield Sentence(
@@ -92,31 +106,44 @@ def sentences_of(record: Record, words: Sequence[Sequence[Word]] = ()) -> Iterat
             label=UNSCORED if score is None else segment["label"],
             level=0 if score is None else level_of(score, segment["label"], scale),
             interval=_interval(segment["interval"], scale),
-            parts=parts_of(segment["contributions"], scale, reach, without),
-            notes=tuple(_notes(segment, without)),
+            parts=parts_of(segment, scale, reach, without),
+            notes=tuple(_notes(segment, without, scale)),
         )
 
 
 def parts_of(
-    contributions: Mapping[str, float | None],
+    scored: Mapping[str, Any],
     scale: tuple[float, float],
     reach: float,
     without: Sequence[str] = (),
 ) -> tuple[Part, ...]:
-    """Return words, voice and face; a bar is as long as its share of `reach`.
+    """Return words, voice and face of a segment or of the whole.
 
-    `without` are the modalities that were left out.
+    A bar is as long as its share of `reach`. `without` are the modalities that were left out.
     """
+    alone = scored.get("alone", {})
     return tuple(
         Part(
             name,
             None if value is None else _minus(signed(value, scale)),
-            0.0 if value is None else round(max(-1.0, min(1.0, value / reach)), 3),
+            0.0
+            if value is None or _is_nothing(value, scale)
+            else round(max(-1.0, min(1.0, value / reach)), 3),
             "left out" if key in without else "absent",
+            None if alone.get(key) is None else _minus(signed(alone[key], scale)),
         )
         for key, name in NAMES.items()
-        for value in [contributions[key]]
+        for value in [scored["contributions"][key]]
     )
+
+
+def sum_of(scored: Mapping[str, Any], scale: tuple[float, float]) -> str | None:
+    """Write what adds up to the score, as "base 0.0, words +0.7 make +0.7"; None in old results."""
+    if scored.get("base") is None or scored["score"] is None:
+        return None
+    parts = by_each(scored["contributions"], scale)
+    made = f"base {signed(scored['base'], scale)}, {parts} make {signed(scored['score'], scale)}"
+    return _minus(made)
 
 
 def reach_of(record: Record) -> float:
@@ -197,7 +224,9 @@ def _minus(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _notes(segment: Mapping[str, Any], without: Sequence[str]) -> Iterator[str]:
+def _notes(
+    segment: Mapping[str, Any], without: Sequence[str], scale: tuple[float, float]
+) -> Iterator[str]:
     if "text" in without and segment["text"] is not None:
         yield "words left out"
     for reason in segment["reasons"]:
@@ -207,9 +236,54 @@ def _notes(segment: Mapping[str, Any], without: Sequence[str]) -> Iterator[str]:
     seen = segment["present"]["vision"]
     if 0 < seen < 0.5:
         yield f"face seen {seen:.0%} of the time"
+    if "base" in segment:  # what it contributed means something else in older results
+        yield from _hardly_counted(segment, scale)
+    before = segment.get("context_contribution")
+    if before is not None and not _is_nothing(before, scale):
+        yield _minus(f"of the words, what was said before: {signed(before, scale)}")
 
 
-def _pieces(text: str, words: Sequence[Word]) -> Iterator[Piece]:
+def _hardly_counted(segment: Mapping[str, Any], scale: tuple[float, float]) -> Iterator[str]:
+    """Name what was there and did not move the score."""
+    for key, what in (("text", "words read"), ("audio", "voice heard"), ("vision", "face seen")):
+        part = segment["contributions"][key]
+        if part is not None and _is_nothing(part, scale):
+            yield f"{what}, moved the score by {signed(part, scale)}"
+
+
+def _is_nothing(value: float, scale: tuple[float, float]) -> bool:
+    """Whether a number is written as zero."""
+    return float(signed(value, scale)) == 0.0
+
+
+def _reach_of_words(record: Record) -> float:
+    """Return the largest contribution of a word of the file; never quite nothing."""
+    low, high = _scale(record)
+    found = [
+        abs(float(word["contribution"]))
+        for segment in record["segments"]
+        for word in segment.get("words", ())
+        if word["contribution"] is not None
+    ]
+    return max([(high - low) / 30, *found])
+
+
+def _tinted(
+    words: Sequence[Mapping[str, Any]], reach: float, scale: tuple[float, float]
+) -> list[Piece]:
+    """Return the words as pieces of the text, shaded by what they contributed."""
+    return [
+        Piece(
+            word["text"],
+            None if word["start_s"] is None else round(word["start_s"], 2),
+            round(_TINTS * (word["contribution"] or 0.0) / reach),
+            None if word["contribution"] is None else _minus(signed(word["contribution"], scale)),
+        )
+        for word in words
+    ]
+
+
+def _pieces(text: str, words: Sequence[Piece]) -> Iterator[Piece]:
     """Take a text apart at its words; in one piece where they are not those of the text."""
     pieces, end = [], 0
     for word in words:
@@ -219,7 +293,7 @@ def _pieces(text: str, words: Sequence[Word]) -> Iterator[Piece]:
             return
         if place > end:
             pieces.append(Piece(text[end:place], None))
-        pieces.append(Piece(word.text, round(word.start_s, 2)))
+        pieces.append(word)
         end = place + len(word.text)
     if end < len(text):
         pieces.append(Piece(text[end:], None))

@@ -1,14 +1,23 @@
 """An analysis as a table for a terminal, or as plain text for a pipe."""
 
+from collections.abc import Iterator
+
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dashfusion_cli.render.plain import Look, drawn, new_table, safe
 from dashfusion_cli.render.sign_colors import ON_TERMINAL
-from dashfusion_cli.render.wording import NAMES, UNSCORED, clock, left_out, part_of, signed
+from dashfusion_cli.render.wording import (
+    UNSCORED,
+    by_each,
+    clock,
+    left_out,
+    part_of,
+    signed,
+    strongest,
+)
 from dashfusion_models.analysis import Analysis, Overall, Segment
-from dashfusion_models.records import Streams
 
 __all__ = ["render_table"]
 
@@ -17,10 +26,22 @@ _BAR_CELLS = 6  # on each side of the centre
 _NARROW_BELOW = 72  # columns; the bar goes first
 
 
-def render_table(analysis: Analysis, look: Look, *, timing: bool = False) -> str:
-    """Return the table of one analysis, ending in a line end."""
+def render_table(
+    analysis: Analysis, look: Look, *, timing: bool = False, details: bool = False
+) -> str:
+    """Return the table of one analysis, ending in a line end.
+
+    With `details`, each row has its sum and its three words of largest contribution.
+    """
     times = [_timing(analysis, look)] if timing else []
-    return drawn(look, _header(analysis, look), _table(analysis, look), *times)
+    table = _table(analysis, look, details=details)
+    return drawn(look, _header(analysis, look), table, _legend(), *times)
+
+
+def _legend() -> Text:
+    """Say what the numbers below the words are."""
+    alone = "Below the words: the score from words, voice or face alone."
+    return Text(f"{alone} Base and contributions make the score.", style="dim", overflow="fold")
 
 
 def _header(analysis: Analysis, look: Look) -> Text:
@@ -41,7 +62,7 @@ def _header(analysis: Analysis, look: Look) -> Text:
     return line
 
 
-def _table(analysis: Analysis, look: Look) -> Table:
+def _table(analysis: Analysis, look: Look, *, details: bool) -> Table:
     roomy = look.width >= _NARROW_BELOW
     table = new_table(look)
     table.width = look.width
@@ -50,7 +71,7 @@ def _table(analysis: Analysis, look: Look) -> Table:
     table.add_column(_score_header(analysis) if roomy else "score", no_wrap=True)
     table.add_column("label", overflow="fold")
     for segment in analysis.segments:
-        table.add_row(*_segment_row(segment, analysis, look, roomy=roomy))
+        table.add_row(*_segment_row(segment, analysis, look, roomy=roomy, details=details))
     table.add_section()
     table.add_row(*_overall_row(analysis.overall, analysis, look, roomy=roomy))
     return table
@@ -61,7 +82,7 @@ def _part(analysis: Analysis) -> str | None:
 
 
 def _segment_row(
-    segment: Segment, analysis: Analysis, look: Look, *, roomy: bool
+    segment: Segment, analysis: Analysis, look: Look, *, roomy: bool, details: bool
 ) -> list[RenderableType]:
     words = Text()
     if segment.speaker is not None:
@@ -75,6 +96,8 @@ def _segment_row(
         words.append("(words left out)", style="dim italic")
     else:
         words.append("(nobody speaks)", style="dim italic")
+    for line in _why(segment, analysis, look, details=details):
+        words.append(f"\n{line}", style="dim")
     if notes:
         words.append(f"\n({', '.join(notes)})", style="dim")
     time = Text(clock(segment.start_s), style="cyan")
@@ -88,7 +111,10 @@ def _overall_row(
     whole = Text("all", style="bold")
     part = _part(analysis)
     name = f"{part} of the clip" if part else "the whole clip"
-    what = Text("the picture" if analysis.media.is_image else name, style="bold")
+    what = Text()  # without a style that what is less sure would inherit
+    what.append("the picture" if analysis.media.is_image else name, style="bold")
+    for line in _why(overall, analysis, look, details=True):
+        what.append(f"\n{line}", style="dim")
     return [whole, what, *_score_cells(overall, analysis, look, roomy=roomy)]
 
 
@@ -105,9 +131,6 @@ def _score_cells(
         style=f"bold {style}".strip(),
     )
     label = Text(scored.label, style=style)
-    driver = _driver(scored.contributions, analysis)
-    if driver:
-        label.append("\n" + driver, style="dim")
     if roomy:
         score.append(" ")
         score.append_text(
@@ -153,13 +176,26 @@ def _bar(score: float, label_range: tuple[float, float], style: str, *, ascii_on
     return bar
 
 
-def _driver(contributions: Streams[float | None], analysis: Analysis) -> str:
-    """Name the modality that moved the score most, with how far it did."""
-    known = [(name, value) for name, value in contributions.items() if value is not None]
-    if not known:
-        return ""
-    name, value = max(known, key=lambda pair: abs(pair[1]))
-    return f"{NAMES[name]} {signed(value, analysis.model.label_range)}"
+def _why(
+    scored: Segment | Overall, analysis: Analysis, look: Look, *, details: bool
+) -> Iterator[str]:
+    """Yield what each says alone; with `details` the sum that makes the score, and which words."""
+    scale = analysis.model.label_range
+    alone = by_each(dict(scored.alone.items()), scale)
+    if alone:
+        yield alone
+    if details and scored.base is not None and scored.score is not None:
+        parts = by_each(dict(scored.contributions.items()), scale)
+        yield f"base {signed(scored.base, scale)}, {parts} make {signed(scored.score, scale)}"
+    if details and isinstance(scored, Segment):
+        found = [
+            f"{safe(text, look)} {signed(part, scale)}"
+            for text, part in strongest([(w.text, w.contribution) for w in scored.words])
+        ]
+        if scored.context_contribution is not None:
+            found.append(f"said before {signed(scored.context_contribution, scale)}")
+        if found:
+            yield f"of the words: {', '.join(found)}"
 
 
 def _timing(analysis: Analysis, look: Look) -> Table:

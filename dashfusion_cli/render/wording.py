@@ -3,15 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dashfusion_models.analysis import label_bounds
+
 __all__ = [
+    "EXPLAINED",
     "NAMES",
     "REASONS",
     "UNSCORED",
+    "bounds_of",
+    "by_each",
     "clock",
     "left_out",
     "part_in",
     "part_of",
     "signed",
+    "strongest",
     "without_in",
 ]
 
@@ -29,6 +35,45 @@ REASONS: Mapping[str, str] = {
     "times_estimated": "times estimated",
     "modalities_disagree": "words, voice and face disagree",
 }
+
+
+# What the numbers of an explanation mean, in the same words wherever they are explained.
+EXPLAINED: Mapping[str, str] = {
+    "base": "the score of nothing: where a score starts before words, voice and face are known",
+    "contribution": "how far words, voice or face moved the score, as a mean over all orders in "
+    "which they could arrive; base and contributions add up to the score",
+    "alone": "the score from words, voice or face by itself",
+    "word": "a word's part in what the words contributed; with that of what was said before, "
+    "the words add up to it",
+    "80 % interval": "holds the label that people would give in four of five cases",
+    "reasons": "why a score deserves less trust; words, voice and face disagree where one alone is "
+    "positive and another alone negative",
+}
+_STRONGEST = 3  # words
+
+
+def by_each(values: Mapping[str, float | None], scale: tuple[float, float]) -> str:
+    """Write a number of each modality that is there, as "words +1.2, voice -0.8"."""
+    return ", ".join(
+        f"{name} {signed(value, scale)}"
+        for key, name in NAMES.items()
+        for value in [values.get(key)]
+        if value is not None
+    )
+
+
+def strongest(words: Sequence[tuple[str, float | None]]) -> list[tuple[str, float]]:
+    """Return the three words of largest contribution, the largest first; 0 is no contribution."""
+    known = [(text, part) for text, part in words if part]
+    return sorted(known, key=lambda word: -abs(word[1]))[:_STRONGEST]
+
+
+def bounds_of(scale: tuple[float, float]) -> str:
+    """Write from where to where each label holds, as "neutral -0.5 to +0.5"."""
+    return ", ".join(
+        f"{label} {signed(low, scale)} to {signed(high, scale)}"
+        for label, low, high in label_bounds(scale)
+    )
 
 
 def signed(value: float, label_range: tuple[float, float]) -> str:

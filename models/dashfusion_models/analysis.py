@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dashfusion_models.records import UNTOLD, FaceChoice, MediaInfo, Modality, Streams, Word
+from dashfusion_models.records import UNTOLD, FaceChoice, MediaInfo, Modality, Streams
 
 __all__ = [
     "SCHEMA",
@@ -23,7 +23,9 @@ __all__ = [
     "Overall",
     "Reason",
     "Run",
+    "ScoredWord",
     "Segment",
+    "label_bounds",
     "label_of",
 ]
 
@@ -50,6 +52,19 @@ SEVEN_LABELS = (  # MOSI's own words, for the rounded score from -3 to 3
 )
 FIVE_LABELS = ("negative", "weakly negative", "neutral", "weakly positive", "positive")
 FIVE_EDGES = (-0.7, -0.1, 0.1, 0.7)  # CH-SIMS; a class is open on the left, closed on the right
+
+
+def label_bounds(label_range: tuple[float, float]) -> list[tuple[str, float, float]]:
+    """Return the labels of a scale with the scores from and up to which they hold, lowest first."""
+    low, high = label_range
+    if (low, high) == (-1.0, 1.0):
+        names: tuple[str, ...] = FIVE_LABELS
+        edges = [low, *FIVE_EDGES, high]
+    else:
+        middles = [(k + 0.5) / 6 for k in range(6)]  # between the seven rounded scores
+        names = SEVEN_LABELS
+        edges = [low, *(low + (high - low) * m for m in middles), high]
+    return list(zip(names, edges[:-1], edges[1:], strict=True))
 
 
 def label_of(score: float, label_range: tuple[float, float]) -> str:
@@ -131,18 +146,39 @@ class DetectedLanguage:
     probability: float | None
 
 
+_NOTHING = Streams[float | None](text=None, audio=None, vision=None)
+
+
+@dataclass(frozen=True)
+class ScoredWord:
+    """A word of a segment's `text`, and its part in what the words contributed.
+
+    `start_s`, `end_s` (seconds from the start of the file) and `confidence`, in [0, 1], are None
+    where no recogniser gave them. `contribution` is None where the words were not scored.
+    """
+
+    text: str
+    start_s: float | None
+    end_s: float | None
+    confidence: float | None
+    contribution: float | None = None
+
+
 @dataclass(frozen=True)
 class Overall:
-    """The whole file: `score` and `contributions` are means weighted by duration of its segments'.
+    """The whole file: means of its segments' `score`, `base` and so on, weighted by duration.
 
     `label` is the score in words (`label_of`). `interval` is (low, high), see `overall_of`; None
-    while the checkpoint is not calibrated.
+    while the checkpoint is not calibrated. `contributions` of a modality count as 0 where it is
+    absent, so `base` and they add up to the score; `alone` is the mean where the modality is.
     """
 
     score: float
     label: str
     interval: tuple[float, float] | None
     contributions: Streams[float | None]
+    base: float | None = None
+    alone: Streams[float | None] = _NOTHING
 
 
 @dataclass(frozen=True)
@@ -154,13 +190,16 @@ class Segment:
     who, None where no transcript names one. `score`: on the checkpoint's scale, and `label` the
     same in words (`label_of`); both None where the segment has nothing but what is left out, or
     words that the checkpoint does not read. `interval`: (low, high) that hold the true score in
-    80 % of cases on validation data, None while uncalibrated. `contributions` of a
-    modality: score minus the score with that modality masked out, None where it is absent or left
-    out. `present`: the share of the segment, in [0, 1], covered by words, by voiced sound, by a
-    seen face, 0 where left out. `speech_confidence`: the recogniser's, in [0, 1], None without
-    words. `face`: the one that was looked at, None without. `reasons`: why the score deserves less
-    trust. `words` are those of `text` with their times, where a recogniser gave them; JSON is
-    without them.
+    80 % of cases on validation data, None while uncalibrated. `base`: the score of nothing,
+    None without a score. `contributions` of a modality: how far it moved the score, as the mean
+    over all orders in which words, voice and face could arrive (Shapley value); `base` and they add
+    up to the score. `alone` of a modality: the score from it by itself. Both are None where it is
+    absent or left out. `present`: the share of the segment, in [0, 1], covered by words, by voiced
+    sound, by a seen face, 0 where left out. `speech_confidence`: the recogniser's, in [0, 1], None
+    without words. `face`: the one that was looked at, None without. `reasons`: why the score
+    deserves less trust. `words` are those of `text`, each with its contribution; these and
+    `context_contribution`, that of what was said before the segment (None where nothing was read),
+    add up to the contribution of the text.
     """
 
     start_s: float
@@ -175,7 +214,10 @@ class Segment:
     speech_confidence: float | None
     face: FaceChoice | None
     reasons: tuple[Reason, ...]
-    words: tuple[Word, ...] = field(default=(), metadata=UNTOLD)
+    base: float | None = None
+    alone: Streams[float | None] = _NOTHING
+    words: tuple[ScoredWord, ...] = ()
+    context_contribution: float | None = None
 
 
 @dataclass(frozen=True)

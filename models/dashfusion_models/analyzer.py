@@ -48,7 +48,7 @@ __all__ = ["AnalyzeOptions", "Analyzer"]
 
 SpeechEngine = Literal["auto", "faster-whisper", "openai-whisper"]
 
-_NO_CONTRIBUTIONS = Streams[float | None](text=None, audio=None, vision=None)
+_NOTHING = Streams[float | None](text=None, audio=None, vision=None)
 
 
 class Analyzer(Closing):
@@ -238,9 +238,12 @@ class Analyzer(Closing):
         *,
         reads_language: bool,
     ) -> Segment:
+        from dashfusion_models.scored_words import scored_words
+
         checkpoint, _ = self._opened.wait()
         utterance, label_range = extracted.utterance, checkpoint.label_range
-        contributions = scored.contributions if scored else _NO_CONTRIBUTIONS
+        alone = scored.alone if scored else _NOTHING
+        parts = scored.text if scored else None
         return Segment(
             start_s=utterance.start_s,
             end_s=utterance.end_s,
@@ -249,21 +252,24 @@ class Analyzer(Closing):
             score=scored.score if scored else None,
             label=label_of(scored.score, label_range) if scored else None,
             interval=scored.interval if scored else None,
-            contributions=contributions,
+            base=scored.base if scored else None,
+            contributions=scored.contributions if scored else _NOTHING,
+            alone=alone,
             present=extracted.present,
             speech_confidence=utterance.confidence,
             face=extracted.face,
             reasons=reasons_of(
                 utterance,
                 extracted.features,
-                contributions,
+                alone,
                 spoken=extracted.spoken,
                 left_out=_not_scored(request),
                 reads_language=reads_language,
                 label_range=label_range,
                 thresholds=checkpoint.thresholds,
             ),
-            words=utterance.words,
+            words=scored_words(utterance, parts),
+            context_contribution=parts.context if parts else None,
         )
 
     def _analysis(

@@ -61,13 +61,15 @@ class Thresholds:
 
     low_confidence: float = 0.5  # mean probability of the words, as the speech engine gives it
     short_s: float = 1.0
-    disagreement: float = 0.5  # on [-3, 3]: two modalities pull apart by at least this much each
+    # On [-3, 3]: one modality alone is positive, another negative, each by at least this much. The
+    # default is where a score is no longer labelled neutral.
+    opposed: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what no utterance could be compared with."""
         if not 0 <= self.low_confidence <= 1:
             raise ConfigError(f"low_confidence is {self.low_confidence}; it lies in [0, 1]")
-        for name in ("short_s", "disagreement"):
+        for name in ("short_s", "opposed"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it is a number above 0")
 
@@ -113,7 +115,8 @@ class Calibration:
     groups of `grouping`, with ALL among them; a group of fewer than `minimum` is passed over for
     its parent. `overall` are the widths for whole files by FILES, those whose words were scored and
     those whose words were not: by SIZE_CLASSES, and ALL for the rest; none speaks with fewer than
-    `minimum` files. It may be empty.
+    `minimum` files. It may be empty. `base` is the score of nothing: the mean label of the
+    utterances, and 0 where that was not fitted.
     """
 
     label_range: tuple[float, float]
@@ -125,6 +128,7 @@ class Calibration:
     thresholds: Thresholds = field(default_factory=Thresholds)
     level: float = LEVEL
     minimum: int = MINIMUM
+    base: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be looked up."""
@@ -144,6 +148,8 @@ class Calibration:
             unknown = sorted(set(names) - known)
             if unknown:
                 raise ConfigError(f"{kind} name a group {unknown[0]!r} that nothing belongs to")
+        if not math.isfinite(self.base):
+            raise ConfigError(f"base is {self.base}; it is a finite number")
         if not all(0 <= least < math.inf for least in self.caution.values()):
             raise ConfigError(f"caution is {dict(self.caution)}; it is numbers of at least 0")
 
@@ -151,9 +157,11 @@ class Calibration:
         """Straighten the raw score of what is present, with caution, and clip it.
 
         `raw` has it under its name (`combination_of`); where there are words and a caution, also
-        those of the words alone and of the words with the voice. Nothing present is the prior,
-        only clipped.
+        those of the words alone and of the words with the voice. Nothing present is the
+        `base`, whatever the network says of nothing: it never learned that.
         """
+        if not combination_of(present):
+            return clip(self.base, self.label_range)
         return shown_score(raw, combination_of(present), self.lines, self.caution, self.label_range)
 
     def width_of(
@@ -215,9 +223,10 @@ class Calibration:
                 "lines": {k: _read(Line, v) for k, v in values["lines"].items()},
                 "overall": {k: _read(Width, v) for k, v in values["overall"].items()},
                 "caution": {k: float(v) for k, v in values.get("caution", {}).items()},
-                "thresholds": _read(Thresholds, values["thresholds"]),
+                "thresholds": _read(Thresholds, _known_thresholds(values["thresholds"])),
                 "level": float(values["level"]),
                 "minimum": int(values["minimum"]),
+                "base": float(values.get("base", 0.0)),
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"calibration: is damaged ({error!r}); calibrate again") from error
@@ -270,6 +279,12 @@ def shown_score(
         shown += math.copysign(heard, after - before)
         before = after
     return clip(shown, label_range)
+
+
+def _known_thresholds(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read those of older checkpoints too: their `disagreement` compared other numbers."""
+    known = {name: value for name, value in values.items() if name != "disagreement"}
+    return {"opposed": Thresholds().opposed, **known} if "disagreement" in values else known
 
 
 def _read(kind: type[Any], values: Mapping[str, Any]) -> Any:

@@ -20,6 +20,9 @@ Interval = tuple[float, float]
 def overall_of(segments: Sequence[Segment], checkpoint: Checkpoint) -> Overall:
     """Return the mean of the segments weighted by duration; those without a score do not count.
 
+    A modality contributes nothing to a segment without it, so that the contributions of the file
+    and its base add up to its score; `alone` is the mean where the modality is.
+
     A file with one scored segment has the interval of that segment. The errors of several segments
     make up for each other in part; by how much is known of files like those that the calibration
     saw, which for dashfusion-mini are files whose words were scored. So the segments with words
@@ -29,14 +32,20 @@ def overall_of(segments: Sequence[Segment], checkpoint: Checkpoint) -> Overall:
     intervals.
     """
     scored = [s for s in segments if s.score is not None]
+    known = {m: any(s.contributions[m] is not None for s in scored) for m in MODALITIES}
     value = _mean(scored, [s.score for s in scored]) or 0.0
     return Overall(
         score=value,
         label=label_of(value, checkpoint.label_range),
         interval=_interval(scored, checkpoint.calibration) if checkpoint.calibration else None,
+        base=_mean(scored, [s.base for s in scored]),
         contributions=Streams(
-            **{m: _mean(scored, [s.contributions[m] for s in scored]) for m in MODALITIES}
+            **{
+                m: _mean(scored, [s.contributions[m] or 0.0 for s in scored]) if known[m] else None
+                for m in MODALITIES
+            }
         ),
+        alone=Streams(**{m: _mean(scored, [s.alone[m] for s in scored]) for m in MODALITIES}),
     )
 
 

@@ -17,7 +17,7 @@ LONG_S = 16.0  # utterances cut by sentences are at most about 15 s long
 def reasons_of(
     utterance: Utterance,
     features: Features,
-    contributions: Streams[float | None],
+    alone: Streams[float | None],
     *,
     spoken: bool = True,
     left_out: Collection[Modality] = (),
@@ -27,8 +27,9 @@ def reasons_of(
 ) -> tuple[Reason, ...]:
     """List the reasons that hold for one utterance, in the order of the contract.
 
-    What is `left_out` is not missing, and words that are left out cannot be wrong. `thresholds` are
-    those of the checkpoint's calibration, where it has one.
+    `alone` are the scores from each modality by itself. What is `left_out` is not missing, and
+    words that are left out cannot be wrong. `thresholds` are those of the checkpoint's calibration,
+    where it has one.
     """
     sure = utterance.confidence
     unsure = sure is not None and sure < thresholds.low_confidence
@@ -40,20 +41,20 @@ def reasons_of(
         "short": spoken and utterance.duration_s < thresholds.short_s,
         "unsupported_language": utterance.text is not None and reads and not reads_language,
         "times_estimated": utterance.times_estimated,
-        "modalities_disagree": disagree(contributions, label_range, thresholds.disagreement),
+        "modalities_disagree": disagree(alone, label_range, thresholds.opposed),
     }
     return tuple(reason for reason, holds in found.items() if holds)
 
 
 def disagree(
-    contributions: Streams[float | None],
+    alone: Streams[float | None],
     label_range: tuple[float, float],
-    least: float = DEFAULT.disagreement,
+    least: float = DEFAULT.opposed,
 ) -> bool:
-    """Whether one modality pulls the score up and another down, each by `least` on [-3, 3]."""
-    pulls = [pull for _, pull in contributions.items() if pull is not None]
-    much = least * (label_range[1] - label_range[0]) / 6.0
-    return bool(pulls) and max(pulls) >= much and min(pulls) <= -much
+    """Whether one modality alone is positive and another negative, each by `least` on [-3, 3]."""
+    low, high = label_range
+    known = [6.0 * score / (high - low) for _, score in alone.items() if score is not None]
+    return bool(known) and max(known) >= least and min(known) <= -least
 
 
 def length_warnings(

@@ -35,7 +35,9 @@ def segment(text: str | None = "I really liked it.", score: float = 1.6, **other
         "speaker": None,
         "label": label_of(score, UNIT),
         "interval": (0.5, 2.6),
+        "base": 0.4,
         "contributions": Streams(text=1.1, audio=0.1, vision=None),
+        "alone": Streams(text=1.2, audio=0.3, vision=None),
         "present": Streams(text=0.94, audio=0.97, vision=0.0),
         "speech_confidence": 0.91,
         "face": None,
@@ -54,7 +56,12 @@ def analysis(path: str = "clip.mp4", *segments: Segment, **other: Any) -> Analys
         "asr": Asr("faster-whisper", "base"),
         "language": DetectedLanguage("en", 0.98),
         "overall": Overall(
-            0.84, "weakly positive", (-0.2, 1.9), Streams(text=0.7, audio=0.1, vision=0.05)
+            0.84,
+            "weakly positive",
+            (-0.2, 1.9),
+            Streams(text=0.7, audio=0.1, vision=0.05),
+            base=-0.01,
+            alone=Streams(text=1.2, audio=-0.8, vision=-1.5),
         ),
         "segments": segments or (segment(),),
         "warnings": (),

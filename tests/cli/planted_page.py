@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from dashfusion_models.analysis import Analysis, Reason, Segment, label_of
+from dashfusion_models.analysis import Analysis, Reason, ScoredWord, Segment, label_of
 from dashfusion_models.media import probe
-from dashfusion_models.records import MediaInfo, Streams, Word
+from dashfusion_models.records import MediaInfo, Streams
 
 from .conftest import UNIT, analysis, segment
 from .planted_video import BLUE, GREEN, RED, noise, plain, write_video
@@ -42,14 +42,18 @@ def hard_analysis(path: Path) -> Analysis:
         pieces = text.split(" ")
         tick = EACH_S / len(pieces)
         words = tuple(
-            Word(start_s + i * tick, start_s + (i + 1) * tick, piece, 0.9)
+            ScoredWord(
+                piece, start_s + i * tick, start_s + (i + 1) * tick, 0.9, 0.5 * score / len(pieces)
+            )
             for i, piece in enumerate(pieces)
         )
         segments.append(
             segment(
                 text, score, start_s=start_s, end_s=start_s + EACH_S, words=words,
                 interval=(score - 0.75, score + 0.5), label=label_of(score, UNIT),
+                base=0.5 * score - 0.11,
                 contributions=Streams(text=0.5 * score, audio=-0.2, vision=0.31),
+                alone=Streams(text=0.8 * score, audio=-0.6, vision=0.4),
             )
         )  # fmt: skip
     segments[1] = _without(segments[1], "no_face")
@@ -60,10 +64,10 @@ def hard_analysis(path: Path) -> Analysis:
 
 def _without(said: Segment, reason: Reason) -> Segment:
     if reason == "no_face":
-        parts = replace(said.contributions, vision=None)
-        return replace(said, contributions=parts, reasons=(reason,))
-    parts = replace(said.contributions, text=None, audio=None)
-    return replace(said, text=None, words=(), contributions=parts, reasons=(reason,))
+        parts, alone = (replace(x, vision=None) for x in (said.contributions, said.alone))
+        return replace(said, contributions=parts, alone=alone, reasons=(reason,))
+    parts, alone = (replace(x, text=None, audio=None) for x in (said.contributions, said.alone))
+    return replace(said, text=None, words=(), contributions=parts, alone=alone, reasons=(reason,))
 
 
 def long_analysis(path: Path, count: int = 120) -> Analysis:
@@ -89,6 +93,10 @@ def long_analysis(path: Path, count: int = 120) -> Analysis:
             contributions=Streams(
                 text=round(0.8 * score, 4), audio=round(0.3 * math.cos(i / 5), 4),
                 vision=round(0.5 * math.sin(i / 7), 4),
+            ),
+            alone=Streams(
+                text=round(0.9 * score, 4), audio=round(0.8 * math.cos(i / 5), 4),
+                vision=round(1.1 * math.sin(i / 7), 4),
             ),
             present=Streams(text=0.9, audio=0.95, vision=0.8),
         )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 import webvtt
 
 from dashfusion_cli.output import check_place
+from dashfusion_models.analysis import ScoredWord
 from dashfusion_models.errors import ConfigError, MediaError, WeightsError
 from dashfusion_models.records import Streams
 
@@ -171,8 +172,9 @@ def test_warnings_go_to_stderr_unless_quiet(command: Command, road: FakeRoad, cl
 
 def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: Path) -> None:
     said = 'She said "no",\nthen: 这部电影真的非常好看'
+    words = tuple(ScoredWord(w, None, None, None, p) for w, p in (("no", -1.0), ("said", 0.25)))
     parts = (
-        segment(said, -2.5, start_s=0.5, reasons=("short", "no_face"), speaker="A"),
+        segment(said, -2.5, start_s=0.5, reasons=("short", "no_face"), speaker="A", words=words),
         segment(None, 0.0, interval=None, contributions=Streams(text=None, audio=None, vision=0.1)),
     )
     road.answer = lambda path: analysis(str(path), *parts)
@@ -186,7 +188,7 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
         "path,start_s,end_s,speaker,text,score,label,low,high,"
         "text_contribution,audio_contribution,vision_contribution,reasons,"
         "segment,speech_confidence,text_present,audio_present,vision_present,model,model_sha256,"
-        "without"
+        "without,base,text_alone,audio_alone,vision_alone,strongest_words,context_contribution"
     )
     assert ",".join(table.columns) == names_in_order
     assert list(table.path) == [str(names[0])] * 2 + [str(names[1])] * 2
@@ -196,6 +198,9 @@ def test_csv_is_read_back_by_pandas(command: Command, road: FakeRoad, tmp_path: 
     assert table.reasons[0] == "short no_face"
     assert table.loc[1, ["text", "low", "text_contribution"]].isna().all()
     assert table.vision_contribution[1] == 0.1
+    assert list(table.loc[0, ["base", "text_alone", "audio_alone"]]) == [0.4, 1.2, 0.3]
+    assert table.strongest_words[0] == "no -1.0; said +0.2"
+    assert table.loc[1, ["strongest_words", "context_contribution"]].isna().all()
     assert list(table.segment) == [1, 2, 1, 2]
     presence = ["speech_confidence", "text_present", "audio_present", "vision_present"]
     assert list(table.loc[0, presence]) == [0.91, 0.94, 0.97, 0.0]

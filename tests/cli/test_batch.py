@@ -125,7 +125,8 @@ def test_the_tables(clips: Clips) -> None:
     summary = pd.read_csv(clips.results / "summary.csv")
     assert ",".join(summary.columns) == (
         "path,status,duration_s,language,score,label,low,high,n_segments,face_share,warnings,error,"
-        "text_contribution,audio_contribution,vision_contribution,model,model_sha256"
+        "text_contribution,audio_contribution,vision_contribution,model,model_sha256,"
+        "base,text_alone,audio_alone,vision_alone"
     )
     assert list(summary.path) == [f"clips/{name}.mp4" for name in "abc"]
     assert list(summary.status) == ["done", "failed", "done"]

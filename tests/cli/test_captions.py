@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from dashfusion_cli.render.captions import LINE_COLUMNS, Caption, broken, captions_of
+from dashfusion_models.analysis import ScoredWord
 from dashfusion_models.records import Span, Word
 
 from .conftest import segment
@@ -120,7 +121,8 @@ def test_what_no_line_holds_is_cut_but_no_letter_loses_its_accent() -> None:
 
 def test_captions_of_a_segment_follow_each_other() -> None:
     words = spoken(LONG)
-    one = segment(LONG, start_s=10.0, end_s=words[-1].end_s, words=tuple(words))
+    scored = tuple(ScoredWord(w.text, w.start_s, w.end_s, w.probability) for w in words)
+    one = segment(LONG, start_s=10.0, end_s=words[-1].end_s, words=scored)
     captions = captions_of(one)
     assert captions == broken(LONG, Span(10.0, words[-1].end_s), words)
     assert all(a.end_s <= b.start_s for a, b in pairwise(captions))

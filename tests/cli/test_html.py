@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import html5lib
 import pytest
@@ -15,9 +16,10 @@ import pytest
 import dashfusion_cli
 from dashfusion_cli.render.html import link_to, render_html
 from dashfusion_cli.render.page_view import level_of
-from dashfusion_models.analysis import ModelInfo, Run, label_of
+from dashfusion_cli.render.wording import EXPLAINED
+from dashfusion_models.analysis import ModelInfo, Run, ScoredWord, label_of
 from dashfusion_models.media import probe
-from dashfusion_models.records import MediaInfo
+from dashfusion_models.records import MediaInfo, Streams
 
 from .conftest import FakeRoad, Result, analysis, segment
 from .planted_page import HARD_TEXTS, hard_analysis, long_analysis, planted_video
@@ -28,9 +30,8 @@ NAMESPACE = "{http://www.w3.org/1999/xhtml}"
 
 
 def page_of(found: object, **other: object) -> str:
-    words = [s.words for s in found.segments]  # type: ignore[attr-defined]
     body = found.to_dict()  # type: ignore[attr-defined]
-    return render_html(body, link="./clip.mp4", words=words, **other).decode("utf-8")  # type: ignore[arg-type]
+    return render_html(body, link="./clip.mp4", **other).decode("utf-8")  # type: ignore[arg-type]
 
 
 def parsed(page: str):  # type: ignore[no-untyped-def]
@@ -93,6 +94,68 @@ def test_words_that_are_not_those_of_the_text_leave_it_whole() -> None:
     other = replace(found.segments[0], text="translated words")
     page = page_of(replace(found, segments=(other, *found.segments[1:])))
     assert '<p class="words" dir="auto">translated words</p>' in page
+
+
+def test_words_are_tinted_by_what_they_contributed() -> None:
+    parts = {"I": None, "loved": 0.9, "every": 0.04, "boring": -0.6, "bit.": -0.3}
+    words = tuple(ScoredWord(word, None, None, None, part) for word, part in parts.items())
+    said = segment("I loved every boring bit.", 1.0, words=words, context_contribution=0.4)
+    tree = parsed(page_of(analysis("clip.mp4", said)))
+    tints = {
+        s.text: (s.get("data-tint"), s.get("title"))
+        for s in tree.iter(f"{NAMESPACE}span")
+        if s.get("data-tint")
+    }
+    minus = "\N{MINUS SIGN}"
+    assert tints == {
+        "loved": ("3", "+0.9"), "boring": ("-2", f"{minus}0.6"), "bit.": ("-1", f"{minus}0.3"),
+    }  # fmt: skip
+    assert "of the words, what was said before: +0.4" in seen(tree)
+
+
+def seen(tree: Element) -> str:
+    return " ".join("".join(tree.itertext()).split())
+
+
+def test_what_was_there_and_hardly_counted_is_named() -> None:
+    said = segment(contributions=Streams(text=1.2, audio=-0.3, vision=0.04))
+    heard = segment(contributions=Streams(text=1.2, audio=0.01, vision=None))
+    page = page_of(analysis("clip.mp4", said, heard))
+    assert page.count("face seen, moved the score by 0.0") == 1
+    assert page.count("voice heard, moved the score by 0.0") == 1
+    assert "words read, moved" not in page
+
+
+def test_the_page_says_what_its_numbers_mean() -> None:
+    shown = seen(parsed(page_of(hard_analysis(Path("clip.mp4")))))
+    for name, meaning in EXPLAINED.items():
+        assert name in shown and meaning in shown
+    minus = "\N{MINUS SIGN}"
+    assert f"neutral {minus}0.5 to +0.5, weakly positive +0.5 to +1.5" in shown
+    assert f"base {minus}0.0" not in shown
+    assert "base 0.0, words +0.7, voice +0.1, face +0.1 make +0.8" in shown
+    assert "alone +1.2" in shown and f"alone {minus}0.8" in shown
+
+
+def test_results_of_older_versions_have_their_page() -> None:
+    """Their contributions are the score minus the score without: they add up to nothing."""
+    body = hard_analysis(Path("clip.mp4")).to_dict()
+    for scored in (body["overall"], *body["segments"]):
+        for new in ("base", "alone", "words", "context_contribution"):
+            scored.pop(new, None)
+    page = render_html(body, link="./clip.mp4").decode("utf-8")
+    shown = seen(parsed(page))
+    assert "the score minus the score without it" in shown
+    assert " make " not in shown and "moved the score by" not in shown
+    assert 'class="alone"' not in page
+
+
+def test_only_what_is_not_neutral_is_a_strong_moment() -> None:
+    parts = [segment(f"number {i}", score) for i, score in enumerate((0.2, 0.49, -0.4, 0.9))]
+    page = page_of(analysis("clip.mp4", *parts))
+    moments = page.split('id="moments-title"')[1].split("</section>")[0]
+    assert "number 3" in moments
+    assert not any(f"number {i}" in moments for i in (0, 1, 2))
 
 
 def test_the_policy_allows_what_is_inside_and_nothing_else() -> None:

@@ -49,8 +49,7 @@ def opened(browser: Chrome, video: Path) -> Chrome:
 
 
 def open_page(browser: Chrome, page: Path, found: Analysis, link: str, **other: Any) -> None:
-    words = [s.words for s in found.segments]
-    page.write_bytes(render_html(found.to_dict(), link=link, words=words, **other))
+    page.write_bytes(render_html(found.to_dict(), link=link, **other))
     requested(browser), complaints(browser)
     browser.get(page.as_uri())
 
@@ -95,8 +94,14 @@ def test_the_curve_has_the_values_of_the_json(opened: Chrome, video: Path) -> No
     assert x[0::3] == [s["start_s"] for s in body] and x[1::3] == [s["end_s"] for s in body]
     assert list(zip(lower[::3], upper[::3], strict=True)) == [tuple(s["interval"]) for s in body]
     for plot, name in zip(plots[1:], ["text", "audio", "vision"], strict=True):
-        sides = [a if a is not None else b for a, b in zip(plot[1][::3], plot[2][::3], strict=True)]
-        assert sides == [s["contributions"][name] for s in body]
+        sides = [
+            next((v for v in of if v is not None), None)
+            for of in zip(*(side[::3] for side in plot[1:]), strict=True)
+        ]
+        assert sides == [s["alone"][name] for s in body]
+        neutral = [v for v in plot[2] if v is not None]
+        assert all(abs(v) <= 0.5 for v in neutral)  # what is labelled neutral is drawn so
+        assert all(abs(v) > 0.5 for side in (plot[1], plot[3]) for v in side if v is not None)
 
 
 def test_a_click_on_a_sentence_seeks(opened: Chrome) -> None:

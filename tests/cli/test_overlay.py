@@ -18,10 +18,10 @@ from dashfusion_cli.render import overlay as overlay_module
 from dashfusion_cli.render.overlay import write_overlay
 from dashfusion_cli.render.overlay_fonts import Fonts, lays_out
 from dashfusion_cli.render.overlay_look import Overlay, face_at
-from dashfusion_models.analysis import Analysis
+from dashfusion_models.analysis import Analysis, ScoredWord
 from dashfusion_models.errors import ConfigError, MediaError
 from dashfusion_models.media import FrameReader, moving_pictures, probe, read_sound
-from dashfusion_models.records import SAMPLE_RATE_HZ, FaceChoice, Progress, Span, Word
+from dashfusion_models.records import SAMPLE_RATE_HZ, FaceChoice, Progress, Span
 
 from .conftest import FakeRoad, Result, analysis, segment
 from .planted_video import BLUE, GREEN, GREY, RATE_HZ, RED, Shot, noise, plain, write_video
@@ -32,7 +32,7 @@ NTSC = Fraction(30_000, 1001)
 def analysed(path: Path, *, face: bool = False) -> Analysis:
     """What an analysis of a planted video might say: something from 0.5 s to 1.5 s."""
     words = tuple(
-        Word(0.5 + 0.25 * i, 0.75 + 0.25 * i, w, 0.9)
+        ScoredWord(w, 0.5 + 0.25 * i, 0.75 + 0.25 * i, 0.9, -1.0 if w == "bad." else 0.0)
         for i, w in enumerate(["it", "was", "really", "bad."])
     )
     choice = FaceChoice(0, "size", (0.5, 0.25, 0.25, 0.5)) if face else None
@@ -41,6 +41,25 @@ def analysed(path: Path, *, face: bool = False) -> Analysis:
         interval=(-2.6, -0.9),
     )  # fmt: skip
     return replace(analysis(str(path), said), media=probe(path))
+
+
+def test_words_that_moved_the_score_have_its_colour(tmp_path: Path) -> None:
+    """Only the last of four did, to the negative side: orange, right in the caption."""
+    path = write_video(tmp_path / "clip.mp4", [(k / 10, plain(GREY, 640, 360)) for k in range(20)],
+                       tick=Fraction(1, 10), rate=Fraction(10))  # fmt: skip
+    found = analysed(path)
+    overlay = Overlay(found, width=640, height=360, window=Span(0.0, 2.0), fonts=Fonts())
+    still = replace(found.segments[0], words=())
+    plainly = Overlay(
+        replace(found, segments=(still,)), width=640, height=360, window=Span(0.0, 2.0),
+        fonts=Fonts(),
+    )  # fmt: skip
+    grey = np.full((360, 640, 3), 90, np.uint8)
+    tinted, untinted = overlay.draw(grey, 1.0), plainly.draw(grey, 1.0)
+    rows, columns = np.nonzero((tinted != untinted).any(axis=2))
+    assert len(columns) and columns.min() > 320  # "bad." alone
+    red, _, blue = (tinted[rows, columns].astype(int) - untinted[rows, columns]).mean(axis=0)
+    assert blue < red - 40
 
 
 def free(pixels: np.ndarray) -> np.ndarray:

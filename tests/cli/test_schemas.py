@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from dashfusion_cli.commands.schema import Schema, schema_bytes
-from dashfusion_models.analysis import FIVE_LABELS, SEVEN_LABELS, Analysis, Reason, Run
+from dashfusion_models.analysis import FIVE_LABELS, SEVEN_LABELS, Analysis, Reason, Run, ScoredWord
 from dashfusion_models.errors import MediaError
 from dashfusion_models.folder.jobs import Job, attempt
 from dashfusion_models.records import UNTOLD, FaceChoice, MediaInfo, Streams
@@ -35,7 +35,11 @@ def full() -> Analysis:
     face = FaceChoice(track=0, chosen_by="lips", box=(0.3, 0.1, 0.2, 0.4))
     parts = Streams(text=0.5, audio=0.1, vision=-0.2)
     reasons = get_args(Reason)
-    scored = segment(face=face, contributions=parts, reasons=reasons, speaker="Anna")
+    words = (ScoredWord("liked", 0.8, 1.1, 0.98, 0.7), ScoredWord("it.", None, None, None))
+    scored = segment(
+        face=face, contributions=parts, reasons=reasons, speaker="Anna", words=words,
+        context_contribution=0.1,
+    )  # fmt: skip
     return analysis(
         "clip.mp4", scored, run=Run(transcript=Path("clip.srt"), transcript_sha256="2" * 64)
     )
@@ -107,7 +111,8 @@ def spoil(*path: str | int, value: Any = ...) -> Callable[[Any], None]:
         spoil("segments", 0, "present", "text", value=1.2),
         spoil("segments", 0, "reasons", value=["tired"]),
         spoil("segments", 0, "face", "chosen_by", value="luck"),
-        spoil("segments", 0, "words", value=[]),
+        spoil("segments", 0, "words", 0, "contribution"),
+        spoil("segments", 0, "words", 0, "contribution", value="much"),
         spoil("media", "sha256", value="0"),
         spoil("run", "transcript_sha256", value="0"),
         spoil("timing_s", "total", value=-1),

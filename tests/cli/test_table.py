@@ -3,7 +3,7 @@ from rich.cells import cell_len
 
 from dashfusion_cli.render.plain import ColorSystem, Look
 from dashfusion_cli.render.table import render_table
-from dashfusion_models.analysis import ModelInfo, Overall
+from dashfusion_models.analysis import ModelInfo, Overall, ScoredWord
 from dashfusion_models.records import Streams
 
 from .conftest import analysis, segment
@@ -12,22 +12,35 @@ LONG = "the most boring thing that I have ever had to sit through " * 6
 NONE = Streams(text=None, audio=None, vision=None)
 
 
-def test_scores_labels_drivers_and_reasons_are_shown() -> None:
+def test_scores_labels_and_reasons_are_shown() -> None:
     text = render_table(
         analysis(
             "clip.mp4",
             segment("I really liked it.", 1.6),
             segment(None, -2.5, interval=None, contributions=NONE, reasons=("no_speech", "short")),
         ),
-        Look(),
+        Look(width=100),
     )
     liked, faced = text.index("I really liked it."), text.index("(nobody speaks)")
     assert "+1.6 ······│███···  positive" in text[liked:faced]
-    assert "+0.5 to +2.6" in text[liked:faced] and "words +1.1" in text[liked:faced]
+    assert "+0.5 to +2.6" in text[liked:faced]
+    assert "words +1.2, voice +0.3" in text[liked:faced]
+    assert "words +1.2, voice -0.8, face -1.5" in text
+    assert "of the words" not in text
     assert "-2.5 ·█████│······  negative" in text[faced:]
     assert "(no speech, short)" in text[faced:]
     assert "clip.mp4 · 0:12.4 · en (98%) · dashfusion-mini" in text
-    assert text.rstrip().splitlines()[-2].split()[:4] == ["all", "the", "whole", "clip"]
+    row = next(line for line in text.splitlines() if "the whole clip" in line)
+    assert row.split()[:4] == ["all", "the", "whole", "clip"]
+
+
+def test_details_are_the_sum_and_the_strongest_words() -> None:
+    parts = {"I": 0.1, "really": 0.35, "liked": 0.9, "it.": -0.25, "so": 0.0}
+    words = tuple(ScoredWord(word, None, None, None, part) for word, part in parts.items())
+    said = segment("I really liked it. so", words=words, context_contribution=-0.2)
+    text = render_table(analysis("clip.mp4", said), Look(width=120), details=True)
+    assert "base +0.4, words +1.1, voice +0.1 make +1.6" in text
+    assert "of the words: liked +0.9, really +0.3, it. -0.2, said before -0.2" in text
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def calibration(**changes: object) -> Calibration:
             "2-4": Width(half=1.1, n=40),
             "5-9": Width(half=0.1, n=39),
         },
-        thresholds=Thresholds(low_confidence=0.7, short_s=2.0, disagreement=0.2),
+        thresholds=Thresholds(low_confidence=0.7, short_s=2.0, opposed=0.2),
     )
     return dataclasses.replace(made, **changes)
 
@@ -103,8 +103,7 @@ def test_an_interval_stays_inside_the_range_and_holds_the_score(score: float) ->
         (2.0, Streams(text=True, audio=True, vision=False), 3.0),  # 4, clipped
         (7.0, EVERYTHING, 3.0),  # 3.75, clipped: the raw score itself is not
         (1.2, Streams(text=True, audio=False, vision=False), 1.2),  # no line
-        (0.4, Streams(text=False, audio=False, vision=False), 0.4),  # the prior
-        (-5.0, Streams(text=False, audio=False, vision=False), -3.0),
+        (0.4, Streams(text=False, audio=False, vision=False), 0.0),  # nothing: the base
     ],
 )
 def test_a_line_straightens_the_score_of_its_combination(
@@ -191,7 +190,7 @@ def test_what_cannot_be_looked_up_is_refused(changes: dict[str, object]) -> None
         lambda: Grouping(short_words=-1, weak=1.0),
         lambda: Thresholds(low_confidence=1.1),
         lambda: Thresholds(short_s=0.0),
-        lambda: Thresholds(disagreement=float("nan")),
+        lambda: Thresholds(opposed=float("nan")),
     ],
 )
 def test_numbers_without_sense_are_refused(make: object) -> None:
@@ -251,16 +250,16 @@ def test_a_calibration_for_another_scale_is_refused() -> None:
         dataclasses.replace(planted(), calibration=calibration(label_range=(-1.0, 1.0)))
 
 
-def test_contributions_are_differences_of_calibrated_scores() -> None:
-    """Each against separate passes, straightened by the line of what is left."""
-    checkpoint = dataclasses.replace(planted(), calibration=calibration())
+def test_what_each_says_alone_is_calibrated() -> None:
+    """Against separate passes, each recalibrated by the line of what is left."""
+    checkpoint = dataclasses.replace(planted(), calibration=calibration(base=0.3))
     features = [
         sample(),
         dataclasses.replace(sample(), audio=None),
         dataclasses.replace(sample(), text=None, audio=None),
     ]
 
-    def alone(one: Features) -> float:
+    def shown(one: Features) -> float:
         with torch.no_grad():
             raw = float(checkpoint.network(checkpoint.collate([one])))
         line = {"text+audio+vision": (0.5, 0.25), "text+audio": (2.0, 0.0), "vision": (0.1, -1.0)}
@@ -268,13 +267,45 @@ def test_contributions_are_differences_of_calibrated_scores() -> None:
         return min(3.0, max(-3.0, slope * raw + offset))
 
     for one, scored in zip(features, score(checkpoint, features, device=CPU), strict=True):
-        assert scored.score == pytest.approx(alone(one), abs=1e-5)
+        assert scored.score == pytest.approx(shown(one), abs=1e-5)
+        assert scored.base == pytest.approx(0.3)
         for m in MODALITIES:
-            if getattr(one, m) is None:
-                assert scored.contributions[m] is None
-            else:
-                without = alone(dataclasses.replace(one, **{m: None}))
-                assert scored.contributions[m] == pytest.approx(alone(one) - without, abs=1e-5)
+            if getattr(one, m) is not None:
+                others = {gone: None for gone in MODALITIES if gone != m}
+                by_itself = shown(dataclasses.replace(one, **others))
+                assert scored.alone[m] == pytest.approx(by_itself, abs=1e-5)
+
+
+def test_thresholds_of_older_checkpoints_are_read() -> None:
+    """What they compared with was contributions; scores have a threshold of their own."""
+    old = calibration().to_dict()
+    del old["base"], old["thresholds"]["opposed"]
+    old["thresholds"]["disagreement"] = 0.1
+    read = Calibration.from_dict(old)
+    assert (read.thresholds.opposed, read.base) == (0.5, 0.0)
+
+
+def test_a_file_adds_up_where_modalities_come_and_go() -> None:
+    """Weights 1 and 3: what is absent in one segment contributed nothing there."""
+
+    def part(value: float | None, other: float | None) -> Streams[float | None]:
+        return Streams(text=value, audio=None, vision=other)
+
+    one = dataclasses.replace(
+        _segment(1.0, 1.5), base=0.1, contributions=part(1.4, None), alone=part(1.5, None)
+    )
+    two = dataclasses.replace(
+        _segment(3.0, -0.5), base=0.1, contributions=part(0.2, -0.8), alone=part(0.5, -0.7)
+    )
+    unscored = dataclasses.replace(_segment(9.0, None), contributions=part(None, None))
+    found = overall_of([one, unscored, two], planted())
+    assert found.contributions.audio is None
+    assert found.contributions.text == pytest.approx((1.4 + 3 * 0.2) / 4)
+    assert found.contributions.vision == pytest.approx(3 * -0.8 / 4)
+    assert found.alone.vision == pytest.approx(-0.7)
+    parts = sum(v for _, v in found.contributions.items() if v is not None)
+    assert found.base is not None
+    assert found.base + parts == pytest.approx(found.score)
 
 
 def test_the_score_of_an_utterance_brings_its_interval() -> None:

@@ -15,7 +15,7 @@ from tests.models.test_checkpoint import planted, sample
 CPU = torch.device("cpu")
 
 
-def test_a_contribution_is_the_score_minus_the_score_without() -> None:
+def test_alone_is_the_score_from_one_modality() -> None:
     checkpoint = planted()
     features = [
         sample(),
@@ -23,18 +23,21 @@ def test_a_contribution_is_the_score_minus_the_score_without() -> None:
         dataclasses.replace(sample(), text=None, vision=None),
     ]
 
-    def alone(one: Features) -> float:
+    def raw(one: Features) -> float:
         with torch.no_grad():
             return float(checkpoint.network(checkpoint.collate([one])))
 
     for one, scored in zip(features, score(checkpoint, features, device=CPU), strict=True):
-        assert scored.score == pytest.approx(alone(one), abs=1e-5)
+        assert scored.score == pytest.approx(raw(one), abs=1e-5)
+        assert scored.base == 0.0  # neutral: the network never learned what nothing is
         for m in MODALITIES:
             if getattr(one, m) is None:
                 assert scored.contributions[m] is None
+                assert scored.alone[m] is None
             else:
-                without = alone(dataclasses.replace(one, **{m: None}))
-                assert scored.contributions[m] == pytest.approx(alone(one) - without, abs=1e-5)
+                others = {gone: None for gone in MODALITIES if gone != m}
+                by_itself = raw(dataclasses.replace(one, **others))
+                assert scored.alone[m] == pytest.approx(by_itself, abs=1e-5)
 
 
 def test_scores_stay_inside_the_label_range() -> None:
@@ -63,9 +66,9 @@ def test_five_labels_of_ch_sims(value: float, label: str) -> None:
 
 def test_reasons() -> None:
     speech = Utterance(0.0, 0.6, "Oh no.", (), 0.3, times_estimated=True)
-    pulls = Streams[float | None](text=-1.0, audio=0.8, vision=None)
+    alone = Streams[float | None](text=-1.0, audio=0.8, vision=None)
     features = dataclasses.replace(sample(), vision=None)
-    found = reasons_of(speech, features, pulls, reads_language=False, label_range=(-3.0, 3.0))
+    found = reasons_of(speech, features, alone, reads_language=False, label_range=(-3.0, 3.0))
     assert found == (
         "no_face",
         "low_speech_confidence",
@@ -76,9 +79,9 @@ def test_reasons() -> None:
     )
     silent = Utterance(0.0, 4.0, None, (), None)
     only_face = dataclasses.replace(sample(), text=None, audio=None)
-    pulls = Streams[float | None](text=None, audio=None, vision=0.4)
+    alone = Streams[float | None](text=None, audio=None, vision=0.4)
     wanted: dict[str, Any] = {"spoken": False, "reads_language": True, "label_range": (-3.0, 3.0)}
-    assert reasons_of(silent, only_face, pulls, **wanted) == ("no_speech",)
+    assert reasons_of(silent, only_face, alone, **wanted) == ("no_speech",)
 
 
 def test_what_is_left_out_is_no_reason() -> None:

@@ -63,8 +63,7 @@ from dashfusion_training.samples import count_readable
 __all__ = ["add_intervals", "calibrate", "fit_calibration", "has_enough", "main"]
 
 Report = Callable[[Progress], None]
-Agreeing = Float[np.ndarray, "k 5"]  # all, without text, without audio, without vision; text
-WITHOUT = tuple("+".join(m for m in MODALITIES if m != gone) for gone in MODALITIES)
+Agreeing = Float[np.ndarray, "k 3"]  # from the text, the voice and the face alone
 
 
 def calibrate(
@@ -183,11 +182,12 @@ def fit_calibration(
         thresholds=_thresholds(
             one_each,
             one_each.label - score[whole],
-            None if agreeing is None else _pulls(agreeing, lines, label_range),
+            None if agreeing is None else _alone(agreeing, lines, label_range),
             minimum,
         ),
         level=level,
         minimum=minimum,
+        base=float(one_each.label.mean()) if len(one_each) else 0.0,
     )
 
 
@@ -215,7 +215,7 @@ def _overall(
 def _thresholds(
     found: Predictions,
     residuals: Float[np.ndarray, " n"],
-    pulls: Float[np.ndarray, "k 3"] | None,
+    alone: Float[np.ndarray, "k 3"] | None,
     minimum: int,
 ) -> Thresholds:
     """Those that the data show; the default where they show none."""
@@ -224,28 +224,24 @@ def _thresholds(
     learned = {
         "low_confidence": rise_below(found.confidence, residuals, CONFIDENCES, minimum),
         "short_s": rise_below(seconds, residuals, SECONDS, minimum),
-        "disagreement": None if pulls is None else disagreement_above(pulls, minimum),
+        "opposed": None if alone is None else disagreement_above(alone, minimum),
     }
     return Thresholds(**{name: value for name, value in learned.items() if value is not None})
 
 
-def _pulls(
-    agreeing: Agreeing,
-    lines: Mapping[str, Line],
-    label_range: tuple[float, float],
+def _alone(
+    agreeing: Agreeing, lines: Mapping[str, Line], label_range: tuple[float, float]
 ) -> Float[np.ndarray, "k 3"]:
-    """Contributions of text, audio and vision as they would be shown, as on [-3, 3]."""
-    names = ("+".join(MODALITIES), *WITHOUT, "text")
+    """The scores from text, audio and vision alone as they would be shown, as on [-3, 3]."""
     on_six = 6.0 / (label_range[1] - label_range[0])
-
-    def shown(raw: Mapping[str, float], name: str) -> float:
-        return straightened(raw[name], name, lines, label_range)
-
-    pulls = []
-    for row in agreeing:
-        raw = dict(zip(names, map(float, row), strict=True))
-        pulls.append([shown(raw, names[0]) - shown(raw, name) for name in WITHOUT])
-    return np.array(pulls) * on_six
+    shown = [
+        [
+            straightened(float(raw), m, lines, label_range)
+            for m, raw in zip(MODALITIES, row, strict=True)
+        ]
+        for row in agreeing
+    ]
+    return np.array(shown) * on_six
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -291,7 +287,7 @@ def _said(fitted: Calibration) -> str:
     lines += [
         f"short: up to {grouping.short_words} words; weak: up to {grouping.weak:.2f}",
         f"reasons: confidence below {doubt.low_confidence:g}, shorter than {doubt.short_s:g} s, "
-        f"pulls of {doubt.disagreement:g}",
+        f"opposed by {doubt.opposed:g}",
     ]
     return "\n".join(lines)
 

@@ -1,5 +1,5 @@
 "use strict";
-/* The curve of the score with its interval, and a lane for each modality; uPlot draws them. */
+/* The curve of the score with its interval, and a lane for what each modality says alone. */
 const Charts = (() => {
   const AXIS = 46; // pixels left of every chart, so that all begin at the same place
   const CURVE = 190;
@@ -20,6 +20,7 @@ const Charts = (() => {
     colors.link = Theme.color("neutral", 0.6);
     colors.above = Theme.color("positive", 0.75);
     colors.below = Theme.color("negative", 0.75);
+    colors.between = Theme.color("neutral", 0.75);
   }
 
   function timeAxis(show) {
@@ -95,9 +96,10 @@ const Charts = (() => {
   }
 
   function lane(box, analysis, modality, reach, lengthS, isLast) {
-    const { segments } = analysis;
-    const value = (s) => s.contributions[modality];
-    const side = (keep) => Steps.values(segments, (s) => (value(s) !== null && keep(value(s)) ? value(s) : null));
+    const { segments, model } = analysis;
+    const value = (s) => Steps.said(s)[modality];
+    const sign = (v) => Steps.signOfScore(v, model.label_range);
+    const side = (name) => Steps.values(segments, (s) => (value(s) !== null && sign(value(s)) === name ? value(s) : null));
     const name = {
       stroke: () => colors.ink,
       grid: { show: false },
@@ -112,12 +114,13 @@ const Charts = (() => {
       ...common(isLast ? LAST_LANE : LANE, [-reach, reach], lengthS, [timeAxis(isLast), name]),
       series: [
         {},
-        { ...area, label: "above", fill: () => colors.above },
-        { ...area, label: "below", fill: () => colors.below },
+        { ...area, label: "negative", fill: () => colors.below },
+        { ...area, label: "neutral", fill: () => colors.between },
+        { ...area, label: "positive", fill: () => colors.above },
       ],
       hooks: { drawAxes: [(plot) => zeroLine(plot), (plot) => hatch(plot, segments, modality)] },
     };
-    const data = [Steps.times(segments), side((v) => v >= 0), side((v) => v < 0)];
+    const data = [Steps.times(segments), ...SIGNS.map(side)];
     return new uPlot(options, data, box);
   }
 
@@ -141,7 +144,7 @@ const Charts = (() => {
     ctx.strokeStyle = colors.link;
     ctx.lineWidth = devicePixelRatio;
     for (const segment of segments) {
-      if (segment.contributions[modality] !== null) continue;
+      if (Steps.said(segment)[modality] !== null) continue;
       const left = Math.max(bbox.left, plot.valToPos(segment.start_s, "x", true));
       const right = Math.min(bbox.left + bbox.width, plot.valToPos(segment.end_s, "x", true));
       if (right <= left) continue;
@@ -166,7 +169,7 @@ const Charts = (() => {
     readColors();
     const { segments, media } = analysis;
     const lengthS = Math.max(media.duration_s, segments.at(-1)?.end_s ?? 0, 0.1);
-    const all = segments.flatMap((s) => Object.values(s.contributions)).map((v) => Math.abs(v ?? 0));
+    const all = segments.flatMap((s) => Object.values(Steps.said(s))).map((v) => Math.abs(v ?? 0));
     const reach = Math.max(0.3, ...all) * 1.05;
     const lanes = document.getElementById("lanes");
     plots = [curve(document.getElementById("curve"), analysis, lengthS)];

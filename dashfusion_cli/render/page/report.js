@@ -33,13 +33,14 @@
     bold.textContent = Steps.clock(seconds);
     readout.append(bold, " · ");
     if (i < 0) return readout.append("nothing scored here");
-    const { score, label, interval, contributions } = segments[i];
+    const { score, label, interval } = segments[i];
+    const said = Steps.said(segments[i]);
     const number = (value) => Steps.signed(value, model.label_range);
     const strong = document.createElement("b");
     strong.textContent = score === null ? "not scored" : `${number(score)} ${label}`;
     readout.append(strong);
     if (interval) readout.append(` (${number(interval[0])} to ${number(interval[1])})`);
-    const parts = Steps.MODALITIES.map((m) => `${Steps.NAMES[m]} ${contributions[m] === null ? "–" : number(contributions[m])}`);
+    const parts = Steps.MODALITIES.map((m) => `${Steps.NAMES[m]} ${said[m] === null ? "–" : number(said[m])}`);
     readout.append(` · ${parts.join(" · ")}`);
   }
 

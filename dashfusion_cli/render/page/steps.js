@@ -42,5 +42,17 @@ const Steps = (() => {
     return label === null ? null : label.split(" ").at(-1); // null: not scored
   }
 
-  return { MODALITIES, NAMES, clock, signOf, signed, times, values };
+  /** The sign that the label of a score would name. */
+  function signOfScore(value, [low, high]) {
+    const [middle, edge] = high === 1 && low === -1 ? [0, 0.1] : [(low + high) / 2, (high - low) / 12];
+    if (Math.abs(value - middle) <= edge) return "neutral";
+    return value > middle ? "positive" : "negative";
+  }
+
+  /** The score from each modality alone; in older results, what it contributed. */
+  function said(segment) {
+    return segment.alone ?? segment.contributions;
+  }
+
+  return { MODALITIES, NAMES, clock, said, signOf, signOfScore, signed, times, values };
 })();

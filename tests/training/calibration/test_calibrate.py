@@ -185,16 +185,17 @@ def test_reasons_take_their_thresholds_from_the_data() -> None:
 
 
 def test_the_disagreement_is_that_of_calibrated_scores() -> None:
-    agreeing = np.tile([0.0, 0.5, 0.0, -0.5, 0.0], (50, 1))  # pulls: text -0.5, vision +0.5
+    agreeing = np.tile([-0.5, 0.0, 0.5], (50, 1))  # from text, voice and face alone
     raw = np.linspace(-2, 2, 4000)
     found = planted(4000, 16, by_group, raw=raw, label=raw)
     plain = fit_calibration(found, label_range=RANGE, agreeing=agreeing)
-    assert plain.thresholds.disagreement == pytest.approx(0.51)
+    assert plain.thresholds.opposed == pytest.approx(0.51)
     narrow = fit_calibration(
         dataclasses.replace(found, label=raw / 3, raw=raw / 3), label_range=(-1.0, 1.0),
         agreeing=agreeing,
     )  # fmt: skip
-    assert narrow.thresholds.disagreement == pytest.approx(1.51)  # as on [-3, 3]
+    assert narrow.base == pytest.approx(float(np.mean(raw / 3)), abs=0.05)
+    assert narrow.thresholds.opposed == pytest.approx(1.51)  # as on [-3, 3]
 
 
 @pytest.mark.parametrize("storage", STORAGES)

@@ -116,7 +116,8 @@ def test_samples_are_composed_to_agree(small_store: Store, tiny_encoder: Path) -
     left = dict(subset_cases(("text", "audio", "vision")))
     with torch.inference_mode():
         batch = checkpoint.collate([composed[5].features()])
-        voiceless = checkpoint.network(left[("text", "vision")](batch, ["x"]))
-    assert scores[5, 2] == pytest.approx(float(voiceless), abs=1e-5)
+        voice = checkpoint.network(left[("audio",)](batch, ["x"]))
+    assert scores.shape == (len(samples), 3)
+    assert scores[5, 1] == pytest.approx(float(voice), abs=1e-5)
     of_text = untrained(tiny_encoder, training={"config": {"modalities": ["text"]}})
     assert agreeing_scores(of_text, samples, device=CPU) is None

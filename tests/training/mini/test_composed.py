@@ -135,7 +135,7 @@ def test_gains_and_disagreements_are_those_known_on_paper(
     assert agreeing.composed == 1.0  # the two of them outweigh the worst word
     assert agreeing.gain is not None and agreeing.gain[0] > 0
     assert opposing.gain is not None and opposing.gain[1] < 0
-    # Words pull by at least half a point where they say good or worse; the lent ones always do.
+    # Words alone reach half a point where they say good or worse; the lent ones always do.
     erring = np.sign(said[signed]) == -np.sign(label[signed])
     right = np.sign(said[signed]) == np.sign(label[signed])
     assert agreeing.disagree == pytest.approx(erring.mean())

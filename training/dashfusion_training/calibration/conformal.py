@@ -42,7 +42,7 @@ EACH_SIDE = 20  # utterances, at least, of a threshold
 CONFIDENCES = tuple(k / 20 for k in range(1, 20))
 SECONDS = tuple(k / 4 for k in range(1, 21))
 FALSE_ALARMS = 0.1
-LEAST_DISAGREEMENT = 0.1  # on [-3, 3]: pulls below it are too small to speak of
+LEAST_DISAGREEMENT = 0.1  # on [-3, 3]: scores below it are too small to speak of
 
 Numbers = Float[np.ndarray, " n"]
 
@@ -175,17 +175,17 @@ def rise_below(
 
 
 def disagreement_above(
-    pulls: Float[np.ndarray, "k modalities"], minimum: int = MINIMUM
+    alone: Float[np.ndarray, "k modalities"], minimum: int = MINIMUM
 ) -> float | None:
     """The smallest threshold, in hundredths, that at most FALSE_ALARMS of agreeing samples reach.
 
-    `pulls` are contributions on [-3, 3]. A sample reaches what its strongest pull up and its
-    strongest pull down both reach. None where there are fewer than `minimum` samples.
+    `alone` are the scores on [-3, 3] from each modality by itself. A sample reaches what its most
+    positive and its most negative both reach. None where there are fewer than `minimum` samples.
     """
-    n = len(pulls)
+    n = len(alone)
     if n < minimum:
         return None
-    reached = np.sort(np.minimum(pulls.max(axis=1), -pulls.min(axis=1)))[::-1]
+    reached = np.sort(np.minimum(alone.max(axis=1), -alone.min(axis=1)))[::-1]
     first_spared = float(reached[math.floor(FALSE_ALARMS * n)])
     return max(LEAST_DISAGREEMENT, (math.floor(first_spared * 100 + 1e-9) + 1) / 100)
 

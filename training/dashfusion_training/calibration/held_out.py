@@ -150,8 +150,8 @@ def agreeing_scores(
     *,
     device: torch.device,
     report: Callable[[Progress], None] = lambda event: None,
-) -> Float[np.ndarray, "k 5"] | None:
-    """Raw scores of samples composed to agree: all, without text, audio, vision; words alone.
+) -> Float[np.ndarray, "k 3"] | None:
+    """Raw scores of samples composed to agree, from the text, the voice and the face alone.
 
     A text gets the voice and the face of two samples whose labels have its sign (as the training
     composes; 0 is a sign too). None where nothing can be composed.
@@ -161,17 +161,12 @@ def agreeing_scores(
     composed = _composed(samples)
     if not composed:
         return None
-    left: tuple[tuple[Modality, ...], ...] = (
-        MODALITIES,
-        *(tuple(m for m in MODALITIES if m != gone) for gone in MODALITIES),
-        ("text",),
-    )
     changes = dict(subset_cases(MODALITIES))
     scores = predict_each(
         checkpoint.network.to(device),
         checkpoint.collate,
         composed,
-        [changes[kept] for kept in left],
+        [changes[(m,)] for m in MODALITIES],
         device=device,
         report=report,
     )

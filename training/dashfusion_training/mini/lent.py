@@ -27,7 +27,7 @@ __all__ = ["Lent", "score_lent"]
 class Lent:
     """Scores of texts with what they are lent, NaN where they are lent nothing.
 
-    `disagree` is True where the modalities pull apart.
+    `disagree` is True where one modality alone is positive and another negative.
     """
 
     scores: Float[np.ndarray, " n"]
@@ -48,7 +48,7 @@ def score_lent(
 
     They are those of `dashfusion_models.score.score`, at a fraction of its time.
     """
-    n, least = len(texts), checkpoint.thresholds.disagreement
+    n, least = len(texts), checkpoint.thresholds.opposed
     only_text = Streams(text=True, audio=False, vision=False)
     alone = np.zeros(n)
     lent = {kind: Lent(np.full(n, np.nan), np.zeros(n, np.bool_)) for kind in KINDS}
@@ -71,7 +71,7 @@ def score_lent(
                     places = [chunk[k] for k, _ in given]
                     lent[kind].scores[places] = [one.score for one in found]
                     lent[kind].disagree[places] = [
-                        disagree(one.contributions, checkpoint.label_range, least) for one in found
+                        disagree(one.alone, checkpoint.label_range, least) for one in found
                     ]
             done += len(chunk)
             report(Progress("compose", done, n, "samples"))

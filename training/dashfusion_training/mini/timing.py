@@ -71,7 +71,7 @@ def time_scoring(
     count: int = UTTERANCES,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
-    """Time `score.score`: collating, the three encoders, four fusions. One batch warms up.
+    """Time `score.score`: collating, encoding, all fusions, words. One batch warms up.
 
     The number of torch's threads is as before afterwards.
     """
