@@ -20,6 +20,11 @@ _LONGEST = (
 )
 
 
+def pytest_configure() -> None:
+    """Prepare what a file's tests share with one thread too, as `one_thread` has it."""
+    torch.set_num_threads(1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest."""
     places = {name: place for place, name in enumerate(_LONGEST)}

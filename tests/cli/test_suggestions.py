@@ -52,7 +52,7 @@ def test_what_may_have_been_meant(
 
 def test_what_is_like_nothing_lists_what_is_known(command: Command, road: FakeRoad) -> None:
     assert (
-        "known presets: base-text, finetune, mini, "
+        "known presets: base-fusion, base-senses, base-text, base-words, finetune, mini, "
         in command("train", "--dataset", "mosi", "--preset", "xyzzy", "--output", "r").err
     )
     assert "name mosi, mosei, sims" in command("eval", "--dataset", "xyzzy").err

@@ -20,7 +20,16 @@ ROOT = Path(__file__).parents[3]
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
-    return [p for p in psutil.Process(pid).children(recursive=True) if p.is_running()]
+    """Return the processes below one that are still at work."""
+    return [p for p in psutil.Process(pid).children(recursive=True) if not _has_ended(p)]
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether it is gone, or only waits for its parent to hear of it."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def gone(pid: int, *, within_s: float = 10.0) -> bool:
