@@ -5,7 +5,6 @@ capitals) and in `dashfusion.toml` (the option's name). The file serves all comm
 this command does not have, but another one has, is passed over; a key that none has is an error.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import typer
 
 from dashfusion_cli.groups import group_of
 from dashfusion_cli.session import session_of
+from dashfusion_models.bounded_file import read_toml
 from dashfusion_models.errors import ConfigError
 from dashfusion_models.near import hinted
 
@@ -62,12 +62,12 @@ def _usual_file() -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return read_toml(file)
     except OSError as error:
         raise ConfigError(
             f"{file}: cannot be read ({error.strerror}); give --config a file that exists"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{file}: no valid TOML ({error}); correct that place") from error
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ import torch
 from jaxtyping import Int64
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 from torch.overrides import TorchFunctionMode
 
 from dashfusion_models.atomic_write import rename_finished
@@ -34,6 +36,7 @@ from dashfusion_models.calibration import Calibration, Thresholds
 from dashfusion_models.checkpoint_about import (
     FORMAT,
     NORMALISED,
+    damaged,
     feature_spec,
     modalities_of,
     read_about,
@@ -49,7 +52,7 @@ from dashfusion_models.network.config import NetworkConfig
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.pretrained import WEIGHTS_FILE, encoder_weights
 from dashfusion_models.records import FeatureSpec, Modality
-from dashfusion_models.storage import Storage, packed, storage_of_kinds, unpacked
+from dashfusion_models.storage import Storage, packed, require_finite, storage_of_kinds, unpacked
 from dashfusion_models.weights import file_sha256, locate_folder
 
 __all__ = [
@@ -62,6 +65,16 @@ __all__ = [
 ]
 
 NETWORK = "network."
+# What a library may raise over a content that was not written by `save_checkpoint`.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 ENCODER = "text_encoder.bert."  # what a checkpoint with adapters leaves out of the network
 
 
@@ -202,16 +215,18 @@ def load_checkpoint(path: Path, *, offline: bool = False) -> Checkpoint:
         adapters = _adapters(about.get("adapters"), tensors)
         network = _build(path, about, tensors, adapters, offline=offline)
         collate = Collator(
-            tokenizer=load_tokenizer(metadata["tokenizer"]),
+            tokenizer=_tokenizer(metadata["tokenizer"], network.config),
             context_tokens=network.config.context_tokens,
             **{m: _statistics(tensors, m) for m in NORMALISED},
         )
+        specs = {m: feature_spec(about["features"][m]) for m in NORMALISED}
+        _require_fitting(collate, network.config, specs)
         low, high = about["label_range"]
         return Checkpoint(
             name=about["name"],
             network=network,
             collate=collate,
-            **{m: feature_spec(about["features"][m]) for m in NORMALISED},
+            **specs,
             label_range=(low, high),
             languages=tuple(about["languages"]),
             license=about["license"],
@@ -221,11 +236,8 @@ def load_checkpoint(path: Path, *, offline: bool = False) -> Checkpoint:
             adapters=adapters,
             sha256=sha256_of(path),
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise CheckpointError(
-            f"{path}: is damaged or of another version ({first_line}); train or fetch it again"
-        ) from error
+    except (*_DAMAGE, ConfigError) as error:
+        raise damaged(path, error) from error
 
 
 def storage_of(path: Path) -> Storage:
@@ -244,14 +256,22 @@ def _build(
     offline: bool,
 ) -> DashFusion:
     """Build the network around its tensors, without drawing random weights first."""
-    with _Undrawn():
+    folder = None if adapters is None else _encoder_of(adapters, path, offline=offline)
+    held = sum(values.numel() for values in tensors.values())
+    if folder is not None:
+        held += (folder / WEIGHTS_FILE).stat().st_size
+    with _Undrawn(most=held + _BESIDE):
         network = DashFusion(NetworkConfig.from_dict(about["network"]))
     state = _named(NETWORK, tensors)
-    if adapters is not None:
-        folder = _encoder_of(adapters, path, offline=offline)
+    if adapters is not None and folder is not None:
         weights = encoder_weights(folder, network.text_encoder.bert.state_dict())
         whole = merged(weights, adapters.factors)
         state |= {f"{ENCODER}{name}": weight for name, weight in whole.items()}
+    kinds = {name: own.is_floating_point() for name, own in network.state_dict().items()}
+    for name, values in state.items():
+        require_finite(name, values)
+        if values.is_floating_point() != kinds.get(name, values.is_floating_point()):
+            raise ValueError(f"{name} holds numbers of another kind")
     network.load_state_dict(state)
     return network.eval()
 
@@ -288,23 +308,81 @@ def _encoder_of(adapters: Adapters, path: Path, *, offline: bool) -> Path:
 
 # By name: transformers puts functions of its own in the place of PyTorch's.
 _DRAWING = frozenset({"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_"})
+_MAKING = frozenset({"empty", "zeros", "ones", "full", "rand", "randn"})
+_UNUSUAL = "a 1 \u2603 \u6f22 \U0001fae0"  # of characters that not every vocabulary has
+_BESIDE = 1 << 20  # numbers of a network that are not among its weights, such as 0, 1, 2, …
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves out the drawing of random weights, which takes longer than reading the true ones."""
+    """Leaves out the drawing of random weights, which takes longer than reading the true ones.
+
+    It makes room for no more than `most` numbers: a configuration may ask for far more than the
+    file has.
+    """
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__()
+        self.left = most
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Call `func`, unless it fills a tensor at random."""
+        """Call `func`, unless it fills a tensor at random or makes too large a one.
+
+        Raises:
+            ValueError: the tensors made so far and this one have too many numbers.
+        """
         named = kwargs or {}
-        if getattr(func, "__name__", "") in _DRAWING:
+        name = getattr(func, "__name__", "")
+        if name in _DRAWING:
             return args[0] if args else named["tensor"]
+        if name in _MAKING:
+            size = named.get("size", args[0] if args and not isinstance(args[0], int) else args)
+            self.left -= math.prod(size)
+            if self.left < 0:
+                raise ValueError("its configuration asks for more weights than it has")
         return func(*args, **named)
+
+
+def _tokenizer(serialized: str, config: NetworkConfig) -> Tokenizer:
+    """Read a tokenizer, and try it.
+
+    Raises:
+        ValueError: it fails, or has word pieces that the text encoder does not know.
+    """
+    try:
+        tokenizer = load_tokenizer(serialized)
+        tokenizer.encode(_UNUSUAL)
+    except Exception as error:  # it raises nothing more precise
+        raise ValueError(f"tokenizer: {error}") from error
+    known = config.text_encoder.get("vocab_size")
+    if known is not None and max(tokenizer.get_vocab().values(), default=0) >= known:
+        raise ValueError(f"tokenizer: has word pieces beyond the {known} of the text encoder")
+    return tokenizer
+
+
+def _require_fitting(
+    collate: Collator, config: NetworkConfig, specs: Mapping[str, FeatureSpec]
+) -> None:
+    """Refuse statistics that no features have, or that make others of them than are read.
+
+    Raises:
+        ValueError: saying of which modality.
+    """
+    for modality, spec in specs.items():
+        of: Normalisation = getattr(collate, modality)
+        if of.mean.shape != of.std.shape or of.mean.shape != (spec.dims,):
+            raise ValueError(f"the normalisation of {modality} is not one of its features")
+        if of.read != getattr(config, f"{modality}_dims"):
+            raise ValueError(f"the normalisation of {modality} does not fit the network")
+        if not (of.std > 0).all():
+            raise ValueError(f"the normalisation of {modality} divides by what is not above 0")
 
 
 def _statistics(tensors: Mapping[str, torch.Tensor], modality: str) -> Normalisation:
     prefix = f"normalisation.{modality}"
+    for name in (n for n in tensors if n.startswith(prefix)):
+        require_finite(name, tensors[name])
     project = tensors.get(f"{prefix}.project")
     return Normalisation(
         mean=tensors[f"{prefix}.mean"].numpy().copy(),

@@ -25,6 +25,7 @@ __all__ = [
     "CheckpointFacts",
     "checkpoint_facts",
     "checkpoint_head",
+    "damaged",
     "feature_spec",
     "modalities_of",
     "read_about",
@@ -35,6 +36,7 @@ __all__ = [
 
 FORMAT = "dashfusion/checkpoint/1"
 NORMALISED = ("audio", "vision")
+_FARTHEST_LABEL = 1e6  # from 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,17 +75,12 @@ def checkpoint_facts(path: Path) -> CheckpointFacts:
         CheckpointError: the file is missing, is no checkpoint of ours, or its head is damaged.
     """
     about = checkpoint_head(path)
-    try:
-        return CheckpointFacts(
-            **{m: feature_spec(about["features"][m]) for m in NORMALISED},
-            languages=tuple(about["languages"]),
-            modalities=modalities_of(about["training"]),
-            text_encoder=about.get("adapters", {}).get("text_encoder"),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path}: is damaged or of another version ({error!r}); train or fetch it again"
-        ) from error
+    return CheckpointFacts(
+        **{m: feature_spec(about["features"][m]) for m in NORMALISED},
+        languages=tuple(about["languages"]),
+        modalities=modalities_of(about["training"]),
+        text_encoder=(about.get("adapters") or {}).get("text_encoder"),
+    )
 
 
 def require_file(path: Path) -> None:
@@ -97,6 +94,15 @@ def require_file(path: Path) -> None:
 def unreadable(path: Path, error: Exception) -> CheckpointError:
     """Say that a file is nothing of the kind."""
     return CheckpointError(f"{path}: is not a checkpoint ({error}); give a file that `train` wrote")
+
+
+def damaged(path: Path, error: Exception) -> CheckpointError:
+    """Say that a checkpoint cannot be used, by the first line of what went wrong with it."""
+    said = str(error).strip().splitlines()
+    fact = said[0] if said and not isinstance(error, KeyError) else repr(error)
+    return CheckpointError(
+        f"{path}: is damaged or of another version ({fact}); train or fetch it again"
+    )
 
 
 def modalities_of(training: Mapping[str, Any]) -> tuple[Modality, ...]:
@@ -127,17 +133,52 @@ def require_features(
 
 
 def read_about(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Read the JSON among a file's metadata; refuse what is none of ours."""
+    """Read the JSON among a file's metadata; refuse what is none of ours, or makes no sense."""
     try:
         about: dict[str, Any] = json.loads(metadata["dashfusion"])
         found = about["format"]
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: is not a dashfusion checkpoint; give a file that `train` wrote"
         ) from error
     if found != FORMAT:
-        raise CheckpointError(f"{path}: has format {found}; this version reads {FORMAT}")
+        raise CheckpointError(
+            f"{path}: has format {ascii(found)[:40]}; this version reads {FORMAT}"
+        )
+    try:
+        _require_sense(about)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise damaged(path, error) from error
     return about
+
+
+def _require_sense(about: Mapping[str, Any]) -> None:
+    """Refuse values of another kind than `save_checkpoint` writes.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: saying which.
+    """
+    _require_names("name", [about["name"]])
+    _require_names("license", [about["license"]])
+    _require_names("languages", about["languages"])
+    for modality in NORMALISED:
+        spec = about["features"][modality]
+        _require_names(f"{modality} features", [spec["extractor"], *spec["names"]])
+        if type(spec["version"]) is not int:
+            raise ValueError(f"the version of {modality} features is no number")
+    if (adapters := about.get("adapters")) is not None:
+        _require_names("adapters", [adapters["text_encoder"], adapters["sha256"]])
+    low, high = about["label_range"]
+    if type(low) is bool or not -_FARTHEST_LABEL <= low < high <= _FARTHEST_LABEL:
+        raise ValueError("the label range is not two numbers, the lower one first")
+    modalities_of(about["training"])
+
+
+def _require_names(what: str, names: list[Any]) -> None:
+    """Refuse what is no text, or holds characters that are not shown but steer what shows them."""
+    for name in names:
+        if not isinstance(name, str) or not name.isprintable():
+            raise ValueError(f"{what}: {ascii(name)[:40]} is not a line of text")
 
 
 def feature_spec(values: Mapping[str, Any]) -> FeatureSpec:

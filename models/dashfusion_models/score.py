@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from dashfusion_models.calibration import clip, combination_of, count_words
 from dashfusion_models.checkpoint import Checkpoint
+from dashfusion_models.errors import CheckpointError
 from dashfusion_models.network.sequence import Sequence as Encoded
 from dashfusion_models.records import MODALITIES, Features, Streams
 from dashfusion_models.shapley import shapley_values, subsets_of
@@ -85,6 +87,11 @@ def score_encoded(
         known = {
             combination_of(some): final_score(checkpoint, raw, some) for some in subsets_of(one)
         }
+        if not all(map(math.isfinite, known.values())):
+            raise CheckpointError(
+                f"{checkpoint.name}: gives no number; its weights are damaged: train or fetch it "
+                "again"
+            )
         value = known[combination_of(one)]
         found.append(
             Scored(

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-__all__ = ["STORAGES", "Storage", "packed", "storage_of_kinds", "unpacked"]
+__all__ = ["STORAGES", "Storage", "packed", "require_finite", "storage_of_kinds", "unpacked"]
 
 Storage = Literal["fp32", "fp16", "int8"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
@@ -62,6 +62,17 @@ def unpacked(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             weights[name] = values.float() if values.is_floating_point() else values
     return weights
+
+
+def require_finite(name: str, values: Tensor) -> None:
+    """Refuse tensors that hold something else than finite numbers.
+
+    Raises:
+        ValueError: they hold infinities, or what is not a number at all.
+    """
+    # A sum of finite numbers may overflow; then, and only then, each of them is looked at.
+    if not torch.isfinite(values.sum()) and not torch.isfinite(values).all():
+        raise ValueError(f"{name} holds weights that are not finite numbers")
 
 
 def storage_of_kinds(kinds: Collection[str]) -> Storage:

@@ -27,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from dashfusion_models.atomic_write import rename_finished
+from dashfusion_models.bounded_file import read_json
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Features, FeatureSequence, FeatureSpec, Modality
@@ -82,7 +83,7 @@ class StoreWriter:
         about = _about(audio, vision)
         head = folder / "store.json"
         if head.exists():
-            if json.loads(head.read_text("utf-8")) != about:
+            if _read_head(head) != about:
                 raise DataError(f"{folder}: holds other features; name another folder")
         else:
             folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +147,7 @@ class Store:
             DataError: the folder is no store, or a shard is damaged.
         """
         try:
-            about = json.loads((folder / "store.json").read_text("utf-8"))
+            about = read_json(folder / "store.json")
             specs = {
                 m: FeatureSpec(
                     extractor=about[m]["extractor"],
@@ -208,7 +209,7 @@ class Store:
         `source.json` recorded when the store was made are believed (verifying compares them with
         the files); shards that are not recorded there are read.
         """
-        about = json.loads((self.folder / "store.json").read_text("utf-8"))
+        about = read_json(self.folder / "store.json")
         whole = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         recorded = _recorded(self.folder)
         for path in self._paths:
@@ -267,9 +268,17 @@ def _shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("shard-*.safetensors"))
 
 
+def _read_head(head: Path) -> Any:
+    """Read a store.json; None where it is damaged."""
+    try:
+        return read_json(head)
+    except ValueError:
+        return None
+
+
 def _recorded(folder: Path) -> dict[str, str]:
     try:
-        shards = json.loads((folder / SOURCE_FILE).read_text("utf-8"))["shards"]
+        shards = read_json(folder / SOURCE_FILE)["shards"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return shards if isinstance(shards, dict) else {}

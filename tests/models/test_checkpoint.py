@@ -1,6 +1,7 @@
 """A checkpoint comes back as it was; what is none, or is for other features, is refused."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from dashfusion_models.collate import Collator, Normalisation
 from dashfusion_models.errors import CheckpointError
 from dashfusion_models.network.dashfusion import DashFusion
 from dashfusion_models.records import Features, FeatureSequence, FeatureSpec
+from dashfusion_models.score import score as scores_of
 from tests.models.network.tiny import tiny_config
 
 AUDIO = FeatureSpec(extractor="planted", version=1, names=tuple("abcde"))
@@ -156,6 +158,101 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path, what: str) -> None:
             path.mkdir()
     with pytest.raises(CheckpointError, match=r"file\.safetensors"):
         load_checkpoint(path)
+
+
+def changed(path: Path, **about: object) -> None:
+    """Write a planted checkpoint that says other things of itself, or has other tensors."""
+    save_checkpoint(planted(), path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    known, tensors = json.loads(metadata["dashfusion"]), load_file(path)
+    for name, value in about.items():
+        match name.split("__"):
+            case ["tokenizer"]:
+                metadata["tokenizer"] = str(value)
+            case ["tensor", which]:
+                assert isinstance(value, torch.Tensor)
+                tensors[which.replace("_of_", ".")] = value
+            case [outer, inner]:
+                known[outer][inner] = value
+            case _:
+                known[name] = value
+    metadata["dashfusion"] = json.dumps(known)
+    save_file(tensors, path, metadata)
+
+
+ENCODER = dict(tiny_config().text_encoder)
+NO_NUMBER = torch.tensor([0.5, float("nan")] + [0.5] * 3)
+
+
+@pytest.mark.parametrize(
+    ("about", "fact"),
+    [
+        ({"label_range": [3, -3]}, "label range"),
+        ({"label_range": [0, 0]}, "label range"),
+        ({"label_range": [-1e308, 1e308]}, "label range"),
+        ({"label_range": [-(10**400), 10**400]}, "label range"),
+        ({"label_range": [False, True]}, "label range"),
+        ({"label_range": ["a", "b"]}, "not supported"),
+        ({"name": "\x1b[31mred"}, r"name: '\\x1b\[31mred' is not a line"),
+        ({"license": "\u202e"}, "license"),
+        ({"languages": [{}]}, "languages"),
+        ({"training": None}, "damaged"),
+        ({"training": {"config": None}}, "damaged"),
+        ({"network__heads": 0}, "heads: is 0"),
+        ({"network__heads": 4.0}, "network"),
+        ({"network__context_tokens": 1.5}, "network"),
+        ({"network__audio_steps": 10**9}, "audio_steps: is above"),
+        ({"network__audio_steps": 90_000}, "more weights than it has"),
+        ({"network__encoder_layers": 10**6}, "encoder_layers: is above"),
+        ({"network__text_encoder": None}, "network"),
+        ({"network__text_encoder": {**ENCODER, "vocab_size": 1_900_000}}, "more weights than"),
+        ({"network__text_encoder": {**ENCODER, "num_hidden_layers": 10**6}}, "num_hidden_layers"),
+        ({"network__text_encoder": {**ENCODER, "pad_token_id": 10**9}}, "pad_token_id"),
+        ({"network__text_encoder": {**ENCODER, "layer_norm_eps": "x"}}, "text encoder"),
+        ({"network__text_encoder": {"model_type": "gpt2"}}, "model_type is 'gpt2', not one of"),
+        ({"tokenizer": "[" * 1000}, "tokenizer"),
+        ({"tensor__normalisation_of_audio_of_std": torch.zeros(5)}, "not above 0"),
+        ({"tensor__normalisation_of_audio_of_mean": NO_NUMBER}, "not finite"),
+        ({"tensor__normalisation_of_audio_of_mean": torch.zeros(6)}, "damaged"),
+        ({"tensor__network_of_absent_audio": torch.full((1, 32), float("inf"))}, "not finite"),
+        (
+            {"tensor__network_of_absent_audio": torch.ones(1, 32, dtype=torch.int64)},
+            "numbers of another kind",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_it_takes_memory(
+    tmp_path: Path, about: dict[str, object], fact: str
+) -> None:
+    path = tmp_path / "file.safetensors"
+    changed(path, **about)
+    with pytest.raises(CheckpointError, match=rf"file\.safetensors: .*{fact}") as caught:
+        load_checkpoint(path)
+    assert str(caught.value).isprintable()
+
+
+def test_deep_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    save_file({"x": torch.zeros(1)}, path, {"dashfusion": '{"format":' + "[" * 100_000})
+    with pytest.raises(CheckpointError, match="is not a dashfusion checkpoint"):
+        load_checkpoint(path)
+
+
+def test_large_finite_weights_are_no_damage(tmp_path: Path) -> None:
+    """Their sum is infinite, they are not."""
+    path = tmp_path / "file.safetensors"
+    changed(path, tensor__normalisation_of_audio_of_std=torch.full((5,), 3e38))
+    assert load_checkpoint(path).collate.audio.std[0] == np.float32(3e38)
+
+
+def test_weights_that_give_no_number_are_refused_where_they_score(tmp_path: Path) -> None:
+    checkpoint = planted()
+    with torch.no_grad():
+        for parameter in checkpoint.network.head.parameters():
+            parameter.fill_(3e38)
+    with pytest.raises(CheckpointError, match="gives no number"):
+        scores_of(checkpoint, [sample()], device=torch.device("cpu"))
 
 
 def test_missing_tensors_are_refused(tmp_path: Path) -> None:

@@ -242,3 +242,33 @@ def test_a_dataset_that_is_nothing_is_refused(tmp_path: Path) -> None:
             report=lambda progress: None,
             warn=lambda text: None,
         )
+
+
+@pytest.mark.parametrize(
+    ("file", "start", "fact"),
+    [
+        ("a\0b.mp4", "", "NUL|null"),
+        ("a" * 5000, "", "too long"),
+        ("one.mp4", "", "loop"),
+        ("clip.mp4", "nan", "is not a number of seconds"),
+        ("clip.mp4", "inf", "is not a number of seconds"),
+    ],
+)
+def test_names_and_times_that_cannot_be_are_errors_of_a_row(
+    tmp_path: Path, file: str, start: str, fact: str
+) -> None:
+    (tmp_path / "clip.mp4").touch()
+    (tmp_path / "one.mp4").symlink_to("two.mp4")
+    (tmp_path / "two.mp4").symlink_to("one.mp4")
+    path = tmp_path / "clips.csv"
+    path.write_text(f"file,text,label,split,start_s\n{file},x,1,train,{start}\n", "utf-8")
+    with pytest.raises(DataError, match=rf"clips\.csv: line 2: .*({fact})") as caught:
+        read_manifest(path)
+    assert str(caught.value).isprintable()
+
+
+def test_a_label_is_a_finite_number(tmp_path: Path) -> None:
+    path = tmp_path / "clips.csv"
+    path.write_text("file,text,label,split\n,x,nan,train\n", "utf-8")
+    with pytest.raises(DataError, match="label 'nan' is no finite number"):
+        read_manifest(path)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
+from dashfusion_models.bounded_file import read_json
 from dashfusion_models.calibration import Calibration
 from dashfusion_models.checkpoint import Checkpoint, load_checkpoint
 from dashfusion_models.checkpoint_about import checkpoint_head
@@ -188,7 +188,7 @@ def _described(encoder: Path | None, start: Checkpoint | None) -> tuple[dict[str
             raise ConfigError("text_encoder: is empty; name one, or a start that has one")
         return dict(start.network.config.text_encoder), start.collate.tokenizer.to_str()
     try:
-        about = json.loads((encoder / CONFIG_FILE).read_text("utf-8"))
+        about = read_json(encoder / CONFIG_FILE)
         return about, (encoder / TOKENIZER_FILE).read_text("utf-8")
     except (OSError, ValueError) as error:
         raise WeightsError(f"{encoder}: is not a text encoder ({error}); name another") from error

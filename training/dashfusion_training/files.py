@@ -13,10 +13,14 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from dashfusion_models.bounded_file import read_bytes
 from dashfusion_models.errors import DataError, TrainingError
 from dashfusion_models.near import meant_file
 
 __all__ = ["first_line", "read_table", "write_table", "write_whole", "writing"]
+
+
+_MOST_BYTES = 256 << 20  # of a table
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -26,8 +30,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
         DataError: it cannot be read.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
+        text = read_bytes(path, most=_MOST_BYTES).decode("utf-8-sig")
+        return list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         if isinstance(error, FileNotFoundError):
             way_out = meant_file(path) or "check the name"

@@ -10,6 +10,7 @@ of text, audio, vision to take from the row; all where empty). The benchmarks' o
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -236,10 +237,16 @@ def _row(
 
 
 def _file(named: str, root: Path, where: str, *, has_text: bool) -> Path:
-    path = (root / named).resolve()
+    try:
+        path = (root / named).resolve()
+        is_file = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
+        fact = getattr(error, "strerror", None) or str(error).partition(" from ")[0].lower()
+        shown = ascii(named) if len(named) <= 80 else f"{named[:80]!a}…"
+        raise DataError(f"{where}: {shown} is no file ({fact}); mend the row") from error
     if not path.is_relative_to(root):
         raise DataError(f"{where}: {named} lies outside {root}; give --media-root")
-    if not path.is_file():
+    if not is_file:
         way_out = (
             "mend the row, give --media-root, or take the words alone (`extract --text-only`)"
             if has_text
@@ -253,16 +260,22 @@ def _label(text: str, where: str) -> float | str:
     if not text:
         raise DataError(f"{where}: has no label; give a number or the name of a class")
     try:
-        return float(text)
+        label = float(text)
     except ValueError:
         return text
+    if not math.isfinite(label):
+        raise DataError(f"{where}: label {text!r} is no finite number; mend it")
+    return label
 
 
 def _number(text: str, where: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise DataError(f"{where}: {text!r} is not a number of seconds; mend it") from error
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise DataError(f"{where}: {text!r} is not a number of seconds; mend it")
+    return seconds
 
 
 def _modalities(text: str, where: str) -> frozenset[Modality]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from dashfusion_models.bounded_file import read_json
 from dashfusion_training.config import TrainConfig
 from dashfusion_training.files import write_whole
 from dashfusion_training.run import Position
@@ -64,7 +65,7 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     None where no training has ended, or where the report is damaged: going on writes it again.
     """
     try:
-        report = json.loads((folder / "report.json").read_text("utf-8"))
+        report = read_json(folder / "report.json")
         whole = (
             report["schema"] == SCHEMA
             and {"finished", "environment", "config"} <= report.keys()

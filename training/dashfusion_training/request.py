@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dashfusion_models.bounded_file import read_json, read_toml
 from dashfusion_models.errors import ConfigError, TrainingError
 from dashfusion_models.weights.known import WEIGHTS
 from dashfusion_training.benchmarks import BENCHMARKS
@@ -122,7 +122,7 @@ def read_request(folder: Path) -> TrainingRequest | None:
     """
     path = folder / REQUEST_FILE
     try:
-        about = json.loads(path.read_text("utf-8"))
+        about = read_json(path)
         if about.pop("schema") != SCHEMA:
             raise ValueError("of another version")
         lists = {name: tuple(about[name]) for name in ("dataset", "log_to")}
@@ -219,7 +219,7 @@ def _started_with(folder: Path) -> TrainConfig:
     """
     file = folder / "config.toml"
     try:
-        return from_dict(tomllib.loads(file.read_text("utf-8")))
+        return from_dict(read_toml(file))
     except (OSError, ValueError, ConfigError) as error:
         raise TrainingError(
             f"{file}: cannot be read ({first_line(error)}); name another folder"
@@ -229,7 +229,7 @@ def _started_with(folder: Path) -> TrainConfig:
 def _data_of(folder: Path) -> dict[str, Any]:
     file = folder / "data.json"
     try:
-        return dict(json.loads(file.read_text("utf-8")))
+        return dict(read_json(file))
     except (OSError, ValueError, TypeError) as error:
         raise TrainingError(
             f"{file}: cannot be read ({first_line(error)}); name another folder"

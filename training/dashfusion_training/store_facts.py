@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dashfusion_models.bounded_file import read_json
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import DataError
 from dashfusion_models.records import Modality, Progress
@@ -161,7 +161,7 @@ def _compare(path: Path, recorded: str) -> None:
 def _source(folder: Path) -> dict[str, Any]:
     path = folder / SOURCE_FILE
     try:
-        source = json.loads(path.read_text("utf-8"))
+        source = read_json(path)
         sound = (
             source["format"] == SOURCE_FORMAT
             and isinstance(source["benchmark"], str)

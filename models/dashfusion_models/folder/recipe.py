@@ -5,13 +5,13 @@ Results of another model or of other options do not stand side by side in one fi
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dashfusion_models.bounded_file import read_json
 from dashfusion_models.errors import FolderError
 from dashfusion_models.folder.results import sync_folder, unwritable
 from dashfusion_models.plain_json import json_bytes
@@ -71,7 +71,7 @@ class Roots:
 def read_recipe(path: Path) -> tuple[Recipe, Roots] | None:
     """Read what is there; None where nothing is, or nothing that could be read."""
     try:
-        about = json.loads(path.read_text("utf-8"))
+        about = read_json(path)
         if about["schema"] != SCHEMA:
             raise FolderError(
                 f"{path}: is of another version of dashfusion ({about['schema']}); "

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dashfusion_models.bounded_file import parsed_json
 from dashfusion_models.closing import Closing
 from dashfusion_models.errors import FolderError
 
@@ -212,7 +212,7 @@ def _record(raw: bytes) -> dict[str, Any] | None:
     if not raw.endswith(b"\n"):
         return None
     try:
-        record = json.loads(raw)
+        record = parsed_json(raw)
         return record if isinstance(record["media"]["path"], str) else None
     except (ValueError, KeyError, TypeError):
         return None

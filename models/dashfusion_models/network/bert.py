@@ -34,6 +34,29 @@ _PLAIN = {
 }
 
 
+# The largest sizes that are built; twice those of the largest relatives of BERT and more.
+_MOST = {
+    "vocab_size": 2_000_000,
+    "hidden_size": 8_192,
+    "num_hidden_layers": 100,
+    "num_attention_heads": 256,
+    "intermediate_size": 65_536,
+    "max_position_embeddings": 100_000,
+    "type_vocab_size": 100,
+}
+_FRACTIONS = (
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "initializer_range",
+    "layer_norm_eps",
+)
+
+
+def _short(value: object) -> str:
+    """A value as a message shows it."""
+    return str(value) if isinstance(value, float) else repr(value)[:40]
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderShape:
     """Sizes that BERT and its relatives share; the defaults are those of transformers."""
@@ -50,14 +73,21 @@ class EncoderShape:
     layer_norm_eps: float = 1e-12
 
     def __post_init__(self) -> None:
-        """Refuse sizes that cannot be built.
+        """Refuse sizes that cannot be built, or that no encoder of this kind has.
 
         Raises:
-            ValueError: the width is no multiple of the heads, or a size is not above 0.
+            ValueError: the width is no multiple of the heads, or a value is out of its bounds.
         """
-        for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}")
+        for name, most in _MOST.items():
+            value = getattr(self, name, 1)
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(
+                    f"{name} is {_short(value)}; it is a whole number from 1 to {most}"
+                )
+        for name in _FRACTIONS:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(f"{name} is {_short(value)}; it is a number from 0 to 1")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is no multiple of "
@@ -72,6 +102,13 @@ class BertShape(EncoderShape):
     type_vocab_size: int = 2
     pad_token_id: int | None = 0
 
+    def __post_init__(self) -> None:
+        """Refuse also an id of padding that is no word piece."""
+        super().__post_init__()
+        pad = self.pad_token_id
+        if pad is not None and not (type(pad) is int and 0 <= pad < self.vocab_size):
+            raise ValueError(f"pad_token_id is {_short(pad)}; it is the number of a word piece")
+
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> BertShape | None:
         """Read a config.json; None where it describes another encoder.
@@ -83,6 +120,15 @@ class BertShape(EncoderShape):
             return None
         if "model_type" not in config:
             return None
+        return cls.like(config)
+
+    @classmethod
+    def like(cls, config: Mapping[str, Any]) -> BertShape:
+        """Read the sizes of any relative of BERT.
+
+        Raises:
+            ValueError: a value is out of its bounds.
+        """
         return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
 
 

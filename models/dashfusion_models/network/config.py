@@ -13,6 +13,23 @@ __all__ = ["NetworkConfig", "NormOrder"]
 
 NormOrder = Literal["post", "authors"]
 
+# The largest sizes that are built; far more than any network of this kind has.
+_MOST = {
+    "audio_dims": 100_000,
+    "vision_dims": 100_000,
+    "audio_steps": 100_000,
+    "vision_steps": 100_000,
+    "width": 8_192,
+    "heads": 256,
+    "alignment_head_width": 8_192,
+    "encoder_layers": 100,
+    "fusion_layers": 100,
+    "bottleneck": 10_000,
+    "context_tokens": 100_000,
+    "frame_bottleneck": 8_192,
+}
+_MAY_BE_0 = ("context_tokens", "frame_bottleneck")
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
@@ -43,29 +60,19 @@ class NetworkConfig:
     feature_dropout: float = 0.0  # of audio and vision features, in all steps of a sample (ours)
 
     def __post_init__(self) -> None:
-        """Refuse shapes that cannot be built."""
+        """Refuse shapes that cannot be built, or that no network of this kind has."""
+        if not isinstance(self.text_encoder, Mapping):
+            raise ConfigError("text_encoder: is not the configuration of a model; give a mapping")
+        for name, most in _MOST.items():
+            _require_size(name, getattr(self, name), most, least=int(name not in _MAY_BE_0))
         if self.width % self.heads:
             raise ConfigError(
                 f"width {self.width}: is not a multiple of heads {self.heads}; change one of them"
             )
-        for name in (
-            "audio_dims",
-            "vision_dims",
-            "audio_steps",
-            "vision_steps",
-            "heads",
-            "encoder_layers",
-            "fusion_layers",
-            "bottleneck",
-        ):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: is {getattr(self, name)}; it must be at least 1")
-        for name in ("context_tokens", "frame_bottleneck"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: is {getattr(self, name)}; it must be 0 or above")
         for name in ("position_dropout", "encoder_dropout", "feature_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name}: is {getattr(self, name)}; it must be in [0, 1)")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < 1:
+                raise ConfigError(f"{name}: is {value!r}; it must be in [0, 1)")
         if self.norm_order not in get_args(NormOrder):
             raise ConfigError(
                 f"norm_order: {self.norm_order!r} is unknown; "
@@ -93,3 +100,13 @@ class NetworkConfig:
             return cls(**values)
         except TypeError as error:
             raise ConfigError(f"network: {error}; give every key that has no default") from error
+
+
+def _require_size(name: str, value: object, most: int, *, least: int) -> None:
+    """Refuse what is no whole number from `least` to `most`."""
+    if type(value) is not int:
+        raise ConfigError(f"{name}: is {value!r}; it must be a whole number")
+    if value < least:
+        raise ConfigError(f"{name}: is {value}; it must be at least {least}")
+    if value > most:
+        raise ConfigError(f"{name}: is above {most}, the largest that is built; set it lower")

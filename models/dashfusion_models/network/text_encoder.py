@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,35 @@ from dashfusion_models.network.mpnet import MPNet, MPNetShape
 from dashfusion_models.network.sequence import MAX_WORD_PIECES, Sequence, Tokens
 
 __all__ = ["TextEncoder"]
+
+# Of model_type, by transformers' names: BERT and what is built like it.
+_RELATIVES = (
+    "albert",
+    "bert",
+    "camembert",
+    "data2vec-text",
+    "ernie",
+    "megatron-bert",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+)
+_MOST = {  # the largest sizes of what only some relatives have
+    "embedding_size": 8_192,
+    "num_hidden_groups": 100,
+    "inner_group_num": 100,
+    "task_type_vocab_size": 100,
+    "relative_attention_num_buckets": 1_000,
+}
+_TOLD = (  # to transformers: what describes a relative's layers
+    *(field.name for field in dataclasses.fields(BertShape)),
+    "hidden_act",
+    "position_embedding_type",
+    "use_task_id",
+    *_MOST,
+)
 
 
 class TextEncoder(nn.Module):
@@ -35,7 +65,7 @@ class TextEncoder(nn.Module):
         self.width = width
         try:
             self.bert = _encoder(config)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"text encoder: {error}; give a BERT-like model") from error
         # Of these it is known that the positions can be told; other relatives count their own way.
         self.packs = config.get("model_type") == "bert" or isinstance(self.bert, MPNet)
@@ -110,14 +140,24 @@ def _encoder(config: Mapping[str, Any]) -> Any:
         return Bert(bert)
     if mpnet := MPNetShape.of(config):
         return MPNet(mpnet)
-    return _relative(dict(config))
+    return _relative(config)
 
 
-def _relative(config: dict[str, Any]) -> Any:
-    """Build another relative of BERT by transformers."""
+def _relative(config: Mapping[str, Any]) -> Any:
+    """Build another relative of BERT by transformers, told nothing but its sizes.
+
+    Other keys could make transformers fetch code and run it.
+    """
+    kind = config.get("model_type")
+    if kind not in _RELATIVES:
+        raise ValueError(f"model_type is {str(kind)[:40]!r}, not one of {', '.join(_RELATIVES)}")
+    BertShape.like(config)
+    for name, most in _MOST.items():
+        if type(size := config.get(name, 1)) is not int or not 1 <= size <= most:
+            raise ValueError(f"{name} is not a whole number from 1 to {most}")
     from transformers import AutoConfig, AutoModel
 
-    encoder = AutoConfig.for_model(config.pop("model_type", ""), **config)
+    encoder = AutoConfig.for_model(kind, **{k: config[k] for k in _TOLD if k in config})
     return AutoModel.from_config(  # type: ignore[no-untyped-call]
         encoder, add_pooling_layer=False
     )

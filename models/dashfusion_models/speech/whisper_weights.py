@@ -5,7 +5,6 @@ projections of an attention layer laid one below the other. They are read and ta
 so that one set of weights serves both engines.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from dashfusion_models.bounded_file import read_json
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.speech.ctranslate2_file import Variables, read_ctranslate2
 from dashfusion_models.speech.ctranslate2_folder import ctranslate2_folder
@@ -93,7 +93,7 @@ def read_official(path: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
 def _alignment_heads(folder: Path) -> tuple[tuple[int, int], ...] | None:
     """Return the (layer, head) pairs that follow the words in time, None where not stated."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         return tuple((int(layer), int(head)) for layer, head in config["alignment_heads"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

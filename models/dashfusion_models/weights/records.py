@@ -1,11 +1,13 @@
 """Which weight files were verified, so that a start need not read hundreds of megabytes again."""
 
+import contextlib
 import json
 import os
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dashfusion_models.bounded_file import read_json
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import WeightsError
 
@@ -89,7 +91,8 @@ class VerifiedFiles:
             beside.write_text(body, encoding="utf-8")
             beside.replace(self._file)
         except OSError:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # as where the cache is a file
+                beside.unlink(missing_ok=True)
 
     def forget(self, path: Path) -> None:
         """Drop the stamp of a file that is gone."""
@@ -102,7 +105,7 @@ class VerifiedFiles:
 
     def _read(self) -> dict[str, _Stamp]:
         try:
-            body = json.loads(self._file.read_text(encoding="utf-8"))
+            body = read_json(self._file)
             return {key: _Stamp(**stamp) for key, stamp in body.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}

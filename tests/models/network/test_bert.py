@@ -8,6 +8,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from dashfusion_models.network.bert import Bert, BertShape
+from dashfusion_models.network.text_encoder import TextEncoder
 
 SIZES = {
     "vocab_size": 90,
@@ -131,3 +132,32 @@ def test_the_default_model_is_loaded_without_transformers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_relative_is_told_nothing_but_its_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys by which transformers fetches code, or takes another's, do not reach it."""
+    from transformers import AutoConfig
+
+    told: dict[str, object] = {}
+    real = AutoConfig.for_model
+
+    def for_model(kind: str, **config: object) -> object:
+        told.update(config)
+        return real(kind, **config)
+
+    monkeypatch.setattr(AutoConfig, "for_model", for_model)
+    wanted = {"model_type": "roberta", **SIZES}
+    code = {
+        "attn_implementation": "kernels-community/flash-attn",
+        "_attn_implementation": "kernels-community/flash-attn",
+        "experts_implementation": "some/repository",
+        "auto_map": {"AutoModel": "some/repository--m.C"},
+        "trust_remote_code": True,
+        "use_kernels": True,
+        "quantization_config": {"quant_method": "gptq", "bits": 4},
+        "torch_dtype": "os.system",
+        "dtype": "none",
+    }
+    encoder = TextEncoder({**wanted, **code}, 32)
+    assert type(encoder.bert).__name__ == "RobertaModel"
+    assert set(told) == set(SIZES)

@@ -14,6 +14,7 @@ from dashfusion_models.weights import lookup as weights
 from dashfusion_models.weights.cached import cached_weights, entry_of, remove_weights
 from dashfusion_models.weights.fetch import Report
 from dashfusion_models.weights.known import PackageFile, Weight, WeightFile
+from dashfusion_models.weights.records import VerifiedFiles
 
 CONTENT = {"config.json": b"{}", "model.bin": b"first half" + b"second half"}
 
@@ -403,3 +404,13 @@ def test_files_that_vanish_while_they_are_measured_are_skipped(
     monkeypatch.setattr(Path, "rglob", lambda *_: iter([gone, tmp_path / "stays"]))
     monkeypatch.setattr(Path, "is_file", lambda *_: True)
     assert entry_of("features", tmp_path, in_use=False).size_bytes == 5
+
+
+def test_a_cache_that_is_a_file_costs_only_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").touch()
+    (tmp_path / "weights.bin").write_bytes(b"12345")
+    monkeypatch.setenv("DASHFUSION_CACHE", str(tmp_path / "cache"))
+    digest = hashlib.sha256(b"12345").hexdigest()
+    assert VerifiedFiles("planted").sha256(tmp_path / "weights.bin") == digest

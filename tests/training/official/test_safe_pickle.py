@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dashfusion_models.errors import DataError
+from dashfusion_training.official import pickle_file
 from dashfusion_training.official.pickled_array import FileArray
 from dashfusion_training.official.safe_pickle import read_pickle
 from tests.training.official.pickle_by_hand import array, named, text
@@ -289,3 +290,61 @@ def test_bytes_of_an_array_stay_in_the_file(tmp_path: Path) -> None:
 
 def _axes(shape: tuple[int, int]) -> bytes:
     return b"J" + struct.pack("<i", shape[0]) + b"J" + struct.pack("<i", shape[1]) + b"\x86"
+
+
+def _bomb(kind: str, times: int) -> bytes:
+    """A megabyte that is remembered once and copied `times` times."""
+    million = 1 << 20
+    run = b"B" + struct.pack("<I", million) + bytes(million)
+    words = b"X" + struct.pack("<I", million) + b"a" * million
+    members = b"](" + b"".join(b"J" + struct.pack("<i", n) for n in range(2_000)) + b"e"
+    made, name, rest = {
+        "bytearray": (run, b"cbuiltins\nbytearray\n", b"\x85R"),
+        "text to bytearray": (words, b"cbuiltins\nbytearray\n", b"\x85R"),
+        "encode": (words, b"c_codecs\nencode\n", text("latin1") + b"\x86R"),
+        "set": (members, b"cbuiltins\nset\n", b"\x85R"),
+        "frozenset": (members, b"cbuiltins\nfrozenset\n", b"\x85R"),
+    }[kind]
+    body = made + b"q\x00" + name + b"q\x01"
+    return b"\x80\x04](" + body + (b"h\x01h\x00" + rest) * times + b"e."
+
+
+@pytest.mark.parametrize("kind", ["bytearray", "text to bytearray", "encode", "set", "frozenset"])
+def test_copies_of_what_was_read_once_are_bounded_too(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of one megabyte that would take a hundred."""
+    monkeypatch.setattr(pickle_file, "_MOST_HELD", 8 << 20)
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(_bomb(kind, 100))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"bomb\.pkl: cannot be understood \(it keeps too much"):
+        read_pickle(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20
+    path.write_bytes(_bomb(kind, 2))
+    assert len(read_pickle(path)) >= 2  # type: ignore[arg-type]
+
+
+def test_empty_sets_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pickle_file, "_MOST_HELD", 1 << 20)
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(b"\x80\x04](" + b"\x8f" * 50_000 + b"e.")
+    with pytest.raises(DataError, match="too much"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "form"),
+    [
+        (b"K\x02\x85", "U0"),
+        (b"K\x02\x85", "S0"),
+        (b"(J\x00\x00\x00\x7fJ\x00\x00\x00\x7fJ\x00\x00\x00\x7fK\x00t", "f4"),
+    ],
+)
+def test_arrays_of_nothing_have_a_plain_shape(shape: bytes, form: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.pkl"
+    path.write_bytes(array(shape, form, b"C\x00"))
+    with pytest.raises(DataError, match="array"):
+        read_pickle(path)

@@ -14,7 +14,7 @@ __all__ = ["PickleFile"]
 
 _LONG_BYTES = 1 << 20  # longer runs of bytes stay in the file
 _LONGEST_LINE = 1 << 10
-_MOST_READ = 3 << 29  # 1.5 GiB in memory at once, where a file keeps its arrays as text
+_MOST_HELD = 3 << 29  # 1.5 GiB in memory at once, where a file keeps its arrays as text
 _PIECE = 1 << 20
 
 
@@ -26,14 +26,14 @@ class PickleFile:
         self.path = path
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
-        self._read_so_far = 0
+        self._held = 0
 
     def take(self, count: int) -> bytes:
         """Read `count` bytes, which the caller knows to be few."""
         taken = self._file.read(count)
         if len(taken) < count:
             raise ValueError("it is cut short")
-        self._count(count)
+        self.count(count)
         return taken
 
     def number(self, form: str) -> Any:
@@ -64,10 +64,11 @@ class PickleFile:
     def latin_bytes(self, text: object) -> bytes:
         """The bytes that protocol 2 writes as the text of their code points."""
         if isinstance(text, str):
+            self.count(len(text))
             return text.encode("latin-1")
         if not isinstance(text, Extent):
             raise ValueError("it encodes what is no text")
-        self._count(text.length)
+        self.count(text.length)
         decoder = codecs.getincrementaldecoder("utf-8")()
         found = bytearray()
         place = self._file.tell()
@@ -79,7 +80,12 @@ class PickleFile:
         self._file.seek(place)
         return bytes(found)
 
-    def _count(self, count: int) -> None:
-        self._read_so_far += count
-        if self._read_so_far > _MOST_READ:
+    def count(self, count: int) -> None:
+        """Count bytes that are about to be held in memory, beside those that are read.
+
+        Raises:
+            ValueError: they are too many.
+        """
+        self._held += count
+        if self._held > _MOST_HELD:
             raise ValueError("it keeps too much as text; save it with pickle protocol 4")

@@ -16,8 +16,10 @@ import numpy as np
 from dashfusion_training.official.pickle_file import PickleFile
 from dashfusion_training.official.pickled_array import FileArray, plain_dtype
 
-__all__ = ["Refused", "StandIn", "TypeName", "dtype_of", "find", "key", "shown"]
+__all__ = ["EMPTY_SET_BYTES", "Refused", "StandIn", "TypeName", "dtype_of", "find", "key", "shown"]
 
+EMPTY_SET_BYTES = 216
+MEMBER_BYTES = 64  # of a set, with the room that it keeps free
 _KEYS = (str, bytes, int, float, bool, type(None))  # hashing nested tuples can take for ever
 
 
@@ -83,7 +85,10 @@ def _from_buffer(
 ) -> FileArray:
     """A whole array, as protocol 5 writes it."""
     array = FileArray(file.path)
-    held = bytes(data) if isinstance(data, bytearray) else data
+    held = data
+    if isinstance(data, bytearray):
+        file.count(len(data))
+        held = bytes(data)
     array.fill(shape, dtype_of(form), order == "F", held)
     return array
 
@@ -115,12 +120,15 @@ def _bytes(_: PickleFile) -> bytes:
 
 
 def _bytearray(file: PickleFile, data: object = b"", encoding: object = "latin-1") -> bytearray:
-    return bytearray(data if isinstance(data, bytes) else _encode(file, data, encoding))
+    held = data if isinstance(data, bytes) else _encode(file, data, encoding)
+    file.count(len(held))
+    return bytearray(held)
 
 
-def _members(items: object) -> list[Any]:
+def _members(file: PickleFile, items: object) -> list[Any]:
     if not isinstance(items, list | tuple):
         raise ValueError("a set is made of no list")
+    file.count(EMPTY_SET_BYTES + MEMBER_BYTES * len(items))
     return [key(one) for one in items]
 
 
@@ -145,6 +153,6 @@ for _builtins in ("builtins", "__builtin__"):  # protocol 2 has the old name
     _KNOWN |= {
         (_builtins, "bytes"): StandIn("bytes", _bytes),
         (_builtins, "bytearray"): StandIn("bytearray", _bytearray),
-        (_builtins, "set"): StandIn("set", lambda _, items=(): set(_members(items))),
-        (_builtins, "frozenset"): StandIn("frozenset", lambda _, i=(): frozenset(_members(i))),
+        (_builtins, "set"): StandIn("set", lambda f, items=(): set(_members(f, items))),
+        (_builtins, "frozenset"): StandIn("frozenset", lambda f, i=(): frozenset(_members(f, i))),
     }

@@ -17,6 +17,7 @@ _SIZES = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "b": (1,), "O": 
 _LONGEST_STRING = 1 << 20  # characters of one element
 _MOST_AXES = 8
 _MOST_ALONG_AN_AXIS = 1 << 31
+_MOST_ELEMENTS = 1 << 40
 _LAST_CHARACTER = 0x10FFFF
 _PLAIN = (str, bytes, int, float, type(None), np.generic)
 
@@ -78,6 +79,8 @@ class FileArray:
             raise ValueError("the shape of an array is not plain")
         if not all(type(n) is int and 0 <= n <= _MOST_ALONG_AN_AXIS for n in shape):
             raise ValueError("the shape of an array is absurd")
+        if math.prod(n or 1 for n in shape) > _MOST_ELEMENTS:  # also where one axis is empty
+            raise ValueError("the shape of an array is absurd")
         if dtype.kind == "O":
             if not isinstance(data, list) or not all(isinstance(one, _PLAIN) for one in data):
                 raise ValueError("an array of objects holds more than strings and numbers")
@@ -86,6 +89,7 @@ class FileArray:
             if not isinstance(data, bytes | Extent):
                 raise ValueError("an array has no bytes")
             fits = len(data) == math.prod(shape) * dtype.itemsize
+            fits = fits and (dtype.itemsize > 0 or math.prod(shape) == 0)
         if not fits:
             raise ValueError(f"an array of shape {shape} does not fit its data")
         self.shape, self.dtype = shape, dtype

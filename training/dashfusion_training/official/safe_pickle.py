@@ -22,6 +22,7 @@ from typing import Any
 from dashfusion_models.errors import DataError
 from dashfusion_training.official.pickle_file import PickleFile
 from dashfusion_training.official.pickle_names import (
+    EMPTY_SET_BYTES,
     Refused,
     StandIn,
     TypeName,
@@ -140,6 +141,10 @@ class _Machine:
         for name, value in zip(items[::2], items[1::2], strict=True):
             target[key(name)] = value
 
+    def empty_set(self) -> None:
+        self.file.count(EMPTY_SET_BYTES)
+        self.stack.append(set())
+
     def add_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not set:
@@ -172,6 +177,8 @@ class _Machine:
             target.build(state)
         else:
             _, shape, form, fortran, data = state
+            if isinstance(data, list):  # each of which is looked at
+                self.file.count(len(data))
             target.fill(shape, dtype_of(form), fortran, data)
 
     def refuse(self, code: bytes) -> None:
@@ -208,7 +215,7 @@ _INSTRUCTIONS: dict[bytes, Callable[[_Machine], object]] = {
     pickle.BYTEARRAY8: _Machine.byte_array,
     pickle.EMPTY_LIST: lambda m: m.stack.append([]),
     pickle.EMPTY_DICT: lambda m: m.stack.append({}),
-    pickle.EMPTY_SET: lambda m: m.stack.append(set()),
+    pickle.EMPTY_SET: _Machine.empty_set,
     pickle.EMPTY_TUPLE: lambda m: m.stack.append(()),
     pickle.TUPLE: lambda m: m.stack.append(tuple(m.from_mark())),
     pickle.TUPLE1: lambda m: m.short_tuple(1),
