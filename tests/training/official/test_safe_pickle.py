@@ -204,7 +204,7 @@ def test_too_many_things_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_too_much_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashfusion_training.official.pickle_file._MOST_READ", 10_000)
+    monkeypatch.setattr("dashfusion_training.official.pickle_file._MOST_HELD", 10_000)
     path = tmp_path / "much.pkl"
     path.write_bytes(pickle.dumps(["x" * 9000, "y" * 9000]))
     with pytest.raises(DataError, match="protocol 4"):
