@@ -49,10 +49,7 @@ def report(analysis: Analysis) -> Image.Image:
     """Return the page as a desktop shows it, at a moment of the clip."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "demo.html")
-        words = [segment.words for segment in analysis.segments]
-        page.write_bytes(
-            render_html(analysis.to_dict(), link=link_to(ROOT / DEMO, page), words=words)
-        )
+        page.write_bytes(render_html(analysis.to_dict(), link=link_to(ROOT / DEMO, page)))
         with chromium(Path(folder, "profile")) as browser:
             show(browser, width=WIDTH, height=HEIGHT)
             browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
