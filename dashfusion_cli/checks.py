@@ -126,7 +126,7 @@ def _weights(what: str, name: str, *, offline: bool) -> Check:
 
 
 def _larger_model() -> Check:
-    """What dashfusion-base needs beside the rest; nothing else does."""
+    """Check the text encoder of dashfusion-base, which nothing else needs."""
     from dashfusion_models.weights import locate
     from dashfusion_models.weights.known import WEIGHTS
     from dashfusion_models.weights.places import peek

@@ -11,6 +11,7 @@ import typer
 from dashfusion_cli import options as opt
 from dashfusion_cli.asked import check_times, load_values, option_values
 from dashfusion_cli.fetching import fetch_encoder_of
+from dashfusion_cli.messages import say_note
 from dashfusion_cli.progress import show_progress
 from dashfusion_cli.session import Session, session_of
 from dashfusion_cli.settings import setting
@@ -148,8 +149,6 @@ def batch(
 
 def _tell_failed(results: "Batch", output: Path, session: "Session") -> None:
     """Name the files without a result, those of earlier runs too, and how to try them again."""
-    from dashfusion_cli.messages import say_note
-
     failed = [record["media"]["path"] for record in results.records() if "error" in record]
     named, more = failed[:_NAMED], len(failed) - _NAMED
     names = ", ".join(named) + (f" and {more} more" if more > 0 else "")

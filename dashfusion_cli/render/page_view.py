@@ -9,9 +9,9 @@ from dashfusion_cli.render.wording import (
     NAMES,
     REASONS,
     UNSCORED,
-    by_each,
     clock,
     signed,
+    sum_in_words,
     without_in,
 )
 
@@ -138,12 +138,9 @@ def parts_of(
 
 
 def sum_of(scored: Mapping[str, Any], scale: tuple[float, float]) -> str | None:
-    """Write what adds up to the score, as "base 0.0, words +0.7 make +0.7"; None in old results."""
-    if scored.get("base") is None or scored["score"] is None:
-        return None
-    parts = by_each(scored["contributions"], scale)
-    made = f"base {signed(scored['base'], scale)}, {parts} make {signed(scored['score'], scale)}"
-    return _minus(made)
+    """Write what adds up to the score; None in old results."""
+    made = sum_in_words(scored.get("base"), scored["contributions"], scored["score"], scale)
+    return None if made is None else _minus(made)
 
 
 def reach_of(record: Record) -> float:

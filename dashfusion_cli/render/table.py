@@ -16,6 +16,7 @@ from dashfusion_cli.render.wording import (
     part_of,
     signed,
     strongest,
+    sum_in_words,
 )
 from dashfusion_models.analysis import Analysis, Overall, Segment
 
@@ -184,9 +185,10 @@ def _why(
     alone = by_each(dict(scored.alone.items()), scale)
     if alone:
         yield alone
-    if details and scored.base is not None and scored.score is not None:
-        parts = by_each(dict(scored.contributions.items()), scale)
-        yield f"base {signed(scored.base, scale)}, {parts} make {signed(scored.score, scale)}"
+    parts = scored.contributions.items()
+    made = sum_in_words(scored.base, dict(parts), scored.score, scale)
+    if details and made:
+        yield made
     if details and isinstance(scored, Segment):
         found = [
             f"{safe(text, look)} {signed(part, scale)}"

@@ -18,6 +18,7 @@ __all__ = [
     "part_of",
     "signed",
     "strongest",
+    "sum_in_words",
     "without_in",
 ]
 
@@ -60,6 +61,19 @@ def by_each(values: Mapping[str, float | None], scale: tuple[float, float]) -> s
         for value in [values.get(key)]
         if value is not None
     )
+
+
+def sum_in_words(
+    base: float | None,
+    contributions: Mapping[str, float | None],
+    score: float | None,
+    scale: tuple[float, float],
+) -> str | None:
+    """Write what adds up to a score, as "base 0.0, words +0.7 make +0.7"; None where unknown."""
+    if base is None or score is None:
+        return None
+    parts = by_each(contributions, scale)
+    return f"base {signed(base, scale)}, {parts} make {signed(score, scale)}"
 
 
 def strongest(words: Sequence[tuple[str, float | None]]) -> list[tuple[str, float]]:
