@@ -156,12 +156,7 @@ def _faces(data: Path) -> Iterator[ManifestRow]:
     """Still pictures, split by person."""
     for row in _read(data / "faces" / "labels.csv"):
         path = data / "faces" / row["file"]
-        bucket = int(_digest(row["person"]), 16) % 100
-        split = (
-            "test" if bucket < TEST_PERSONS
-            else "valid" if bucket < TEST_PERSONS + VALID_PERSONS
-            else "train"
-        )  # fmt: skip
+        split = _split_by_digest(row["person"], TEST_PERSONS, VALID_PERSONS)
         yield _media(data, path, row["emotion"], "vision", row["person"], split)
 
 
@@ -213,12 +208,7 @@ def _emospeech_india(data: Path) -> Iterator[ManifestRow]:
     """
     groups: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
     for row in _read(data / "voices" / "emospeech_india.csv"):
-        bucket = int(_digest(row["speaker"]), 16) % 100
-        split = (
-            "test" if bucket < TEST_INDIAN
-            else "valid" if bucket < TEST_INDIAN + VALID_INDIAN
-            else "train"
-        )  # fmt: skip
+        split = _split_by_digest(row["speaker"], TEST_INDIAN, VALID_INDIAN)
         of_word = groups.setdefault((split, row["text"]), {"-1": [], "0": [], "1": []})
         of_word[row["valence"]].append(row)
     for (split, _), by_sign in groups.items():
@@ -257,6 +247,12 @@ def _files(folder: Path, pattern: str) -> Iterable[Path]:
 
 def _speaker(actor: str) -> str:
     return _split(actor, VALID_SPEAKERS, TEST_SPEAKERS)
+
+
+def _split_by_digest(person: str, test: int, valid: int) -> str:
+    """Return the split of a person: `test` and `valid` of each hundred, told by a digest."""
+    bucket = int(_digest(person), 16) % 100
+    return "test" if bucket < test else "valid" if bucket < test + valid else "train"
 
 
 def _split(who: str, valid: frozenset[str], test: frozenset[str]) -> str:
