@@ -162,7 +162,7 @@ def _overlay() -> Check:
 
 
 def _disk() -> Check:
-    from dashfusion_models.weights import cache_folder
+    from dashfusion_models.cache import cache_folder
 
     folder = cache_folder()
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())

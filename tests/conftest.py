@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
 
 import jaxtyping
@@ -20,9 +21,14 @@ _LONGEST = (
 )
 
 
-def pytest_configure() -> None:
-    """Prepare what a file's tests share with one thread too, as `one_thread` has it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare what a file's tests share with one thread too, as `one_thread` has it.
+
+    Functions are compiled once for all tests, also for those with a cache folder of their own.
+    """
     torch.set_num_threads(1)
+    compiled = config.rootpath / ".pytest_cache" / "compiled"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(compiled))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -154,7 +154,7 @@ def _plain(entry: "CacheEntry") -> dict[str, Any]:
 
 def _table(entries: "Sequence[CacheEntry]", out: Output) -> str:
     from dashfusion_cli.render.plain import columns, safe
-    from dashfusion_models.weights import cache_folder
+    from dashfusion_models.cache import cache_folder
 
     look = out.look()
     rows = [

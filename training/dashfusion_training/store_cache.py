@@ -19,8 +19,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dashfusion_models.cache import cache_folder
 from dashfusion_models.store import Store
-from dashfusion_models.weights import cache_folder
 from dashfusion_models.weights.cached import CacheEntry, entry_of
 
 __all__ = ["cached_stores", "keep_within", "opened_in_cache", "remove_store", "stores_folder"]

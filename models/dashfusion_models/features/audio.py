@@ -8,13 +8,14 @@ encoder (see `with_states`), which are made elsewhere.
 """
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from dashfusion_models.features.contract import MAX_STEPS, averaged, checked, empty
 from dashfusion_models.freed import give_back
-from dashfusion_models.imports import IMPORTING_SCIPY
+from dashfusion_models.imports import IMPORTING_SCIPY, compiling
 from dashfusion_models.records import SAMPLE_RATE_HZ, FeatureSequence, FeatureSpec, Samples, Span
 from dashfusion_models.resources import one_blas_thread
 from dashfusion_models.spool import Recording, Spool
@@ -102,6 +103,7 @@ class AudioExtractor:
         Raises:
             DiskError: there is no room for it.
         """
+        self.warm_up()
         count = -(-len(samples) // HOP_SAMPLES)
         rows = Spool((np.float32, FRAME_DIMS))
         for start in range(0, count, BLOCK_FRAMES):
@@ -139,11 +141,17 @@ class AudioExtractor:
 
     def warm_up(self) -> None:
         """Import and compile what is at the first use, so that the first file is not slower."""
+        _compile()
+
+
+@cache
+def _compile() -> None:
+    with compiling():
         with IMPORTING_SCIPY:
             import librosa.core.pitch
-            import librosa.feature.spectral  # noqa: F401  (used below, by `frames`)
-        seconds = np.arange(SAMPLE_RATE_HZ // 2, dtype=np.float32) / SAMPLE_RATE_HZ
-        self.frames((0.1 * np.sin(2 * np.pi * 150 * seconds)).astype(np.float32))
+            import librosa.feature.spectral  # noqa: F401  (used by `_describe`)
+        seconds = np.arange(LEAST_FRAMES * HOP_SAMPLES, dtype=np.float32) / SAMPLE_RATE_HZ
+        _describe((0.1 * np.sin(2 * np.pi * 150 * seconds)).astype(np.float32))
 
 
 def loudness(samples: Recording, first: int, last: int) -> Float32[np.ndarray, " frames"]:

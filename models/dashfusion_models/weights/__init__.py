@@ -3,7 +3,6 @@
 from dashfusion_models.weights.fetch import Report, say_nothing
 from dashfusion_models.weights.lookup import (
     WeightStatus,
-    cache_folder,
     locate,
     pull,
     status,
@@ -24,7 +23,6 @@ __all__ = [
     "DEFAULT_CHECKPOINT",
     "Report",
     "WeightStatus",
-    "cache_folder",
     "fetch_speech_weights",
     "file_sha256",
     "is_folder",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dashfusion_models.weights.records import VerifiedFiles, cache_folder
+from dashfusion_models.cache import cache_folder
+from dashfusion_models.weights.records import VerifiedFiles
 
 __all__ = ["CacheEntry", "cached_weights", "entry_of", "remove_weights"]
 

@@ -15,6 +15,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashfusion_models.cache import cache_folder
 from dashfusion_models.errors import WeightsError
 from dashfusion_models.near import meant
 from dashfusion_models.privacy import asked_offline
@@ -29,9 +30,9 @@ from dashfusion_models.weights.places import (
     package_pieces,
     peek,
 )
-from dashfusion_models.weights.records import VerifiedFiles, cache_folder
+from dashfusion_models.weights.records import VerifiedFiles
 
-__all__ = ["WeightStatus", "cache_folder", "locate", "pull", "status", "verify"]
+__all__ = ["WeightStatus", "locate", "pull", "status", "verify"]
 
 _log = logging.getLogger(__name__)
 _PIECE_BYTES = 1 << 20

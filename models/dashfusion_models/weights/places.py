@@ -4,8 +4,8 @@ import importlib.util
 import os
 from pathlib import Path
 
+from dashfusion_models.cache import cache_folder
 from dashfusion_models.weights.known import Weight
-from dashfusion_models.weights.records import cache_folder
 
 __all__ = ["in_cache", "other_cache", "package_folder", "package_pieces", "peek"]
 

@@ -8,20 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dashfusion_models.bounded_file import read_json
+from dashfusion_models.cache import cache_folder
 from dashfusion_models.digest import sha256_of
 from dashfusion_models.errors import WeightsError
 
-__all__ = ["VerifiedFiles", "cache_folder", "file_sha256"]
-
-
-def cache_folder() -> Path:
-    """Return where weights are kept: DASHFUSION_CACHE, or the user's cache folder."""
-    named = os.environ.get("DASHFUSION_CACHE")
-    if named:
-        return Path(named).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("dashfusion", appauthor=False))
+__all__ = ["VerifiedFiles", "file_sha256"]
 
 
 def file_sha256(path: Path) -> str:
