@@ -53,15 +53,15 @@ class MediaError(DashfusionError):
 class NothingToScore(MediaError):
     """A readable file without speech and without a face, or with nothing `but` what is not scored.
 
-    `but` says what that is, and the way out.
+    `seconds` is how long it is, 0 for a picture; `but` says what is not scored, and the way out.
     """
 
     def __init__(self, media: Path, seconds: float, *, but: str | None = None) -> None:
-        fact = (
-            f"neither speech nor a face found in {seconds:.1f} s; check that it is the right file"
-        )
+        where = f" in {seconds:.1f} s" if seconds else ""
+        what = "neither speech nor a face" if seconds else "no face"
+        fact = f"{what} found{where}; check that it is the right file"
         if but is not None:
-            fact = f"nothing found in {seconds:.1f} s but {but}"
+            fact = f"nothing found{where} but {but}"
         super().__init__(f"{media}: {fact}")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from dashfusion_models import Analysis, AnalyzeOptions, Analyzer
 from dashfusion_models.errors import MediaError, NothingToScore
@@ -313,6 +314,13 @@ def planted_sound(kind: str) -> np.ndarray:
 def test_no_words_are_invented(analyzer: Analyzer, tmp_path: Path, kind: str) -> None:
     with pytest.raises(NothingToScore, match=r"neither speech nor a face"):
         analyzer.analyze(sound_file(tmp_path / "sound.wav", planted_sound(kind)))
+
+
+def test_nothing_in_a_picture(analyzer: Analyzer, tmp_path: Path) -> None:
+    path = tmp_path / "grey.png"
+    Image.new("RGB", (64, 64), "grey").save(path)
+    with pytest.raises(NothingToScore, match=r"grey\.png: no face found; check"):
+        analyzer.analyze(path)
 
 
 def test_a_text_file_named_mp4(analyzer: Analyzer, tmp_path: Path) -> None:
