@@ -120,7 +120,7 @@ def test_words_voice_and_face_are_correlated_as_among_people(stores: dict[str, S
 
 
 def test_labels_have_the_mean_and_the_spread_of_what_people_say(stores: dict[str, Store]) -> None:
-    """Words say nothing: the rule of METHOD, section 11, written out."""
+    """Words say nothing: the rule of METHOD.md, section 11, written out."""
     labels: dict[tuple[float, float], list[float]] = {}
     for _, visit in visits_of(without_clips(stores), lambda s: s.label == 0):
         said = alone(visit, 0.0)

@@ -55,7 +55,7 @@ NOT_NEGATIVE = (
 
 HALF_WEIGHTS = "half_weights"  # a former setting: true for 16 bits
 
-# Parts of the method that can be left out (paper, table IV; what each means: METHOD, section 9).
+# Parts of the method that can be left out (paper, table IV; what each means: METHOD.md, section 9).
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
     "temporal-alignment": {"temporal_alignment": False},
     "semantic-alignment": {"semantic_alignment": False},

@@ -38,7 +38,7 @@ __all__ = ["Training", "train", "train_seeds"]
 
 _log = logging.getLogger(__name__)
 
-FIRST_SEED = 1111  # of several (METHOD: the paper gives neither seeds nor deviations)
+FIRST_SEED = 1111  # of several (METHOD.md: the paper gives neither seeds nor deviations)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,15 +75,14 @@ class _BottleneckLayer(nn.Module):
             {m: TransformerLayer(**layer) for m in MODALITIES}  # type: ignore[arg-type]
         )
 
-    def forward(
-        self, h: Sequence, x: Streams[Sequence], read: Streams[Sequence]
-    ) -> tuple[Sequence, Streams[Sequence]]:
-        """Return the bottleneck, which has asked `x`, and `read`, which has asked the bottleneck.
-
-        `read` is as much of each stream as is read after this layer.
-        """
-        h = self.refine(self.compress(h.start(self.tokens), h), x)
-        return h, Streams(**{m: self.hand_back[m](stream, h) for m, stream in read.items()})
+    def forward(self, h: Sequence, x: Streams[Sequence]) -> tuple[Sequence, Streams[Sequence]]:
+        whole = self.compress(h)
+        bottleneck = Sequence(
+            values=whole.values[:, : self.tokens], real=whole.real[:, : self.tokens]
+        )
+        h = self.refine(bottleneck, x)
+        x = Streams(**{m: self.hand_back[m](stream, h) for m, stream in x.items()})
+        return h, x
 
 
 class BottleneckFusion(Fusion):
@@ -101,9 +100,8 @@ class BottleneckFusion(Fusion):
 
     def forward(self, h: Sequence, x: Streams[Sequence]) -> Float[Tensor, "b out"]:
         """Return the first tokens of X_t, X_a, X_v and H after the last layer."""
-        for level, layer in enumerate(self.layers, start=1):
-            last = level == len(self.layers)
-            h, x = layer(h, x, x.map(lambda stream: stream.start(1)) if last else x)
+        for layer in self.layers:
+            h, x = layer(h, x)
         return torch.cat([x.text.first, x.audio.first, x.vision.first, h.first], dim=-1)
 
 

@@ -28,10 +28,6 @@ class Sequence:
         """The first token of each sequence."""
         return self.values[:, 0]
 
-    def start(self, steps: int) -> Sequence:
-        """The first steps of each sequence."""
-        return Sequence(values=self.values[:, :steps], real=self.real[:, :steps])
-
     def rows(self, index: Int[Tensor, " n"]) -> Sequence:
         """The sequences of some samples, cut to the longest among them."""
         real = self.real[index]

@@ -82,7 +82,7 @@ def test_means_are_those_of_the_samples(
         assert cell.score == pytest.approx(expected, abs=1e-5)
         assert cell.n == 4
     (happy,) = [c for c in found if c.signs == Streams(text=1, audio=-1, vision=-1)]
-    assert happy.people == pytest.approx(-0.44, abs=0.01)  # METHOD, section 11
+    assert happy.people == pytest.approx(-0.44, abs=0.01)  # METHOD.md, section 11
     (quiet,) = [c for c in found if c.signs == Streams(text=1, audio=0, vision=0)]
     words = [one.alone.text for one in drawn if one.signs == quiet.signs]
     assert quiet.label == pytest.approx(np.mean(words))  # the words' label stays

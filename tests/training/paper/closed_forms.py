@@ -1,4 +1,4 @@
-"""Multiply-adds of the fusions by formula (METHOD, section 9), counted by hand."""
+"""Multiply-adds of the fusions by formula (METHOD.md, section 9), counted by hand."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def closed_form(
 ) -> int:
     """What `multiply_adds` counts, by formula; H is as long as the text.
 
-    `width` is d, `bottleneck` is p. Source: METHOD, section 9.
+    `width` is d, `bottleneck` is p. Source: METHOD.md, section 9.
     """
     cost = _Cost(streams=text + audio + vision, width=width)
     match fusion:

@@ -1,7 +1,7 @@
 """What the network costs: parameters, and multiply-adds of the fusion, counted from the modules.
 
 The networks are built on torch's meta device: nothing is computed, no weight takes memory, and no
-random number is drawn. Convention (METHOD, section 9; the paper names none): linear maps and the
+random number is drawn. Convention (METHOD.md, section 9; the paper names none): linear maps and the
 two products of each attention; not biases, norms, softmax and head, nor anything before the fusion.
 """
 
@@ -98,7 +98,7 @@ def paper_network(config: TrainConfig, data: Benchmark) -> NetworkConfig:
 
 
 def parameters(preset_name: str) -> int:
-    """Parameters of the paper's network for a benchmark, by METHOD's convention.
+    """Parameters of the paper's network for a benchmark, by the convention of METHOD.md.
 
     With BERT's pooler, which pretrained files hold and nothing reads, so that ours is not built;
     without the tokens that stand for an absent modality.
