@@ -217,7 +217,12 @@ class Observation:
             given = self._given((), self._media.duration_s) if sought else None
             return Heard((), given, nothing, nothing, wanted.start_s, sought)
         with self.stages.stage("decode"):
-            sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
+            sound = read_sound(
+                self._media.path,
+                start_s=wanted.start_s,
+                end_s=wanted.end_s,
+                report=lambda seconds: self._report(Progress("decode", seconds, None)),
+            )
             self._sound_warnings += sound.warnings
             speech = self._engines.voice_activity()(sound.recording)
         voice: Future[Spool] | None = None
