@@ -40,6 +40,7 @@ __all__ = ["app", "main", "run"]
 
 _LIKE = 0.7  # of difflib's ratio: most options begin alike
 _NOT_ONE_OF = re.compile(r"'(.*)' is not one of (.*)\.")
+_LEAST_COLUMNS = 10  # of a terminal in which a table can be read at all
 FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 app = typer.Typer(
@@ -96,6 +97,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    _forget_a_width_of_nothing()
     silence_telemetry(offline=_offline(arguments))
     session = Session()
     command: Any = typer.main.get_command(app)
@@ -176,6 +178,13 @@ def _mend(error: Any) -> None:
 
 def _terminate(*_: object) -> NoReturn:
     raise _Terminated
+
+
+def _forget_a_width_of_nothing() -> None:
+    """Leave the width to the terminal where COLUMNS says one that no line fits in."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told) < _LEAST_COLUMNS:
+        del os.environ["COLUMNS"]
 
 
 def _offline(arguments: Sequence[str]) -> bool:
