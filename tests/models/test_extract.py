@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dashfusion_models.engines import Engines
+from dashfusion_models.errors import TranscriptError
 from dashfusion_models.extract import Extraction, Request, _Extracted, extract
 from dashfusion_models.features.audio import AUDIO_SPEC, MEASURED_SPEC, STATES
 from dashfusion_models.features.vision import BLENDSHAPES
@@ -204,3 +205,13 @@ def test_a_picture_does_not_stand_for_hours(
     assert isinstance(extraction.extracted, _Extracted)
     looked_at_s = sum(one.duration_s for one in extraction.extracted.utterances)
     assert looked_at_s == pytest.approx(4 * min(apart_s, 15.0), abs=0.1)
+
+
+def test_more_words_than_anybody_can_say_are_refused(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a thousand lines would be an utterance to score."""
+    lines = [Span(k * 7 / 1000, (k + 1) * 7 / 1000) for k in range(1000)]
+    with pytest.raises(TranscriptError, match=r"lasts 7.0 s, and its transcript has 6000 char"):
+        _extract(clip, _States(), monkeypatch, written=lines)
+    assert list(_extract(clip, _States(), monkeypatch, written=lines[::10]).extracted)
