@@ -5,7 +5,6 @@ import difflib
 import logging
 import os
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from dashfusion_cli.commands import (
     train,
     weights,
 )
+from dashfusion_cli.leaving import INTERRUPTED, Signalled, end_on_signals, leave
 from dashfusion_cli.messages import LogLines, harmless, say_error, say_note, set_loudness
 from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
@@ -40,7 +40,8 @@ __all__ = ["app", "main", "run"]
 
 _LIKE = 0.7  # of difflib's ratio: most options begin alike
 _NOT_ONE_OF = re.compile(r"'(.*)' is not one of (.*)\.")
-FAILED, WRONG_USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+_LEAST_COLUMNS = 10  # of a terminal in which a table can be read at all
+FAILED, WRONG_USAGE = 1, 2
 
 app = typer.Typer(
     name="dashfusion",
@@ -58,10 +59,6 @@ _COMMANDS = (
 )  # fmt: skip
 for command in _COMMANDS:
     command.register(app)
-
-
-class _Terminated(BaseException):
-    """SIGTERM came: unwind, so that unfinished files go, and leave."""
 
 
 def _print_version(asked: bool) -> None:
@@ -84,9 +81,8 @@ def _root(
 
 def main() -> NoReturn:
     """Run the command line of this process and leave with its exit code."""
-    with contextlib.suppress(ValueError, AttributeError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(sys.argv[1:]))
+    end_on_signals()
+    leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -96,6 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    _forget_a_width_of_nothing()
     silence_telemetry(offline=_offline(arguments))
     session = Session()
     command: Any = typer.main.get_command(app)
@@ -109,8 +106,8 @@ def _run(arguments: Sequence[str]) -> int:
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except _Terminated:
-        return TERMINATED
+    except Signalled as signalled:
+        return signalled.exit_code
     except (StdoutClosed, BrokenPipeError):
         _discard_stdout()
         return 0
@@ -174,8 +171,11 @@ def _mend(error: Any) -> None:
         error.message = harmless(message)
 
 
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
+def _forget_a_width_of_nothing() -> None:
+    """Leave the width to the terminal where COLUMNS says one that no line fits in."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told) < _LEAST_COLUMNS:
+        del os.environ["COLUMNS"]
 
 
 def _offline(arguments: Sequence[str]) -> bool:

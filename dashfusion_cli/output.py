@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from dashfusion_cli.leaving import UNFINISHED
 from dashfusion_models.errors import ConfigError, DashfusionError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Output:
     def __enter__(self) -> "Output":
         """Open the file beside the final one."""
         if self._file is not None:
+            UNFINISHED.add(self._beside)
             try:
                 self._stream = self._beside.open("xb")
             except OSError as error:
@@ -88,6 +90,7 @@ class Output:
         finally:
             self._stream.close()
             self._beside.unlink(missing_ok=True)
+            UNFINISHED.discard(self._beside)
 
     @property
     def encoding(self) -> str:
@@ -208,6 +211,7 @@ def whole_file(file: Path, *, option: str, force: bool) -> Iterator[Path]:
     """
     check_place(file, option, force=force)
     beside = file.with_name(f".{file.stem}.{uuid.uuid4().hex[:12]}{file.suffix}")
+    UNFINISHED.add(beside)
     try:
         yield beside
         beside.replace(file)
@@ -216,6 +220,7 @@ def whole_file(file: Path, *, option: str, force: bool) -> Iterator[Path]:
         raise OutputError(f"{file}: {fact}; choose another place") from error
     finally:
         beside.unlink(missing_ok=True)
+        UNFINISHED.discard(beside)
 
 
 def _write_stdout(data: bytes) -> None:

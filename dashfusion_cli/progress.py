@@ -16,6 +16,7 @@ from rich.text import Text
 
 from dashfusion_cli.course import duration
 from dashfusion_cli.display import drawn_below
+from dashfusion_cli.messages import harmless
 from dashfusion_cli.session import Session
 
 if TYPE_CHECKING:  # it brings NumPy, which --help must not wait for
@@ -199,6 +200,7 @@ class PlainLines:
 
 
 def _counted(text: str, number: int, of: int) -> str:
+    text = harmless(text)
     return f"[{number}/{of}] {text}" if of > 1 else text
 
 

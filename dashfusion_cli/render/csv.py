@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashfusion_cli.render.wording import signed, strongest, without_in
+from dashfusion_cli.render.wording import signed, strongest, without_in, without_steering
 from dashfusion_models.analysis import Analysis
 from dashfusion_models.records import MODALITIES
 
@@ -109,7 +109,8 @@ def csv_number(value: float | None) -> str:
 
 
 def csv_text(value: str | None) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return a cell that no spreadsheet takes for a formula, and no terminal for an order."""
     if value is None:
         return ""
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+    shown = without_steering(value)
+    return f"'{shown}" if shown.startswith(_FORMULA_STARTS) else shown

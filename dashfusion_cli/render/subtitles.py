@@ -3,12 +3,12 @@
 Source: WebVTT (W3C); SubRip has no standard, only what players read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from dashfusion_cli.render.captions import Caption, captions_of
 from dashfusion_cli.render.sign_colors import ON_DARK, sign_of
-from dashfusion_cli.render.wording import left_out, part_of
+from dashfusion_cli.render.wording import left_out, part_of, without_steering
 from dashfusion_models.analysis import Analysis, Segment
 
 __all__ = ["render_srt", "render_vtt"]
@@ -33,7 +33,7 @@ def render_srt(analysis: Analysis, *, scores: bool = False) -> bytes:
         name = f"{' '.join(segment.speaker.split())}: " if segment.speaker else ""
         text = _text(segment, caption, scores=scores, name=name)
         blocks.append(f"{number}\n{times}\n{text}\n")
-    return "\n".join(blocks).encode("utf-8", "replace")
+    return _file_of(blocks)
 
 
 def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
@@ -59,7 +59,11 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
         if segment.speaker:
             text = f"<v {escape(' '.join(segment.speaker.split()), quote=False)}>{text}</v>"
         blocks.append(f"{number}\n{times}\n{text}\n")
-    return "\n".join(blocks).encode("utf-8", "replace")
+    return _file_of(blocks)
+
+
+def _file_of(blocks: Sequence[str]) -> bytes:
+    return without_steering("\n".join(blocks)).encode("utf-8", "replace")
 
 
 def _captions(analysis: Analysis) -> Iterator[tuple[Segment, Caption]]:

@@ -1,5 +1,6 @@
 """Scores, times and reasons as people read them, the same in every form of the output."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "strongest",
     "sum_in_words",
     "without_in",
+    "without_steering",
 ]
 
 NAMES: Mapping[str, str] = {"text": "words", "audio": "voice", "vision": "face"}
@@ -51,6 +53,21 @@ EXPLAINED: Mapping[str, str] = {
     "positive and another alone negative",
 }
 _STRONGEST = 3  # words
+
+# What turns the order of letters (Unicode's Bidi_Control), so that a name reads as another one.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def without_steering(text: str) -> str:
+    """Leave out what steers a terminal or turns the order of letters; line ends and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        for character in text
+        if character in "\t\n\r"
+        or (unicodedata.category(character) != "Cc" and character not in _TURNING)
+    )
 
 
 def by_each(values: Mapping[str, float | None], scale: tuple[float, float]) -> str:

@@ -42,6 +42,7 @@ LEAST_FACE_SHARE = 0.1  # of an utterance's pictures; less is no face
 FRAME_S = 0.1  # pictures are a tenth of a second apart
 SEEN_GAP_S = 0.5  # a face unseen for less is still there
 LONGEST_S = 15.0
+STANDS_S = 15.0  # that a picture stands at most: where they are further apart, nothing is known
 GIVE_BACK_EACH = 4  # utterances; after 32, two hours of video had taken 150 MB more
 
 
@@ -262,9 +263,13 @@ def _worded_share(utterance: Utterance) -> float:
 
 
 def _seen(observed: _Observed) -> list[Span]:
-    """Where any face is seen, in order of time; a picture stands until the next one is due."""
+    """Where any face is seen, in order of time.
+
+    A picture stands until the next one is due, for `STANDS_S` at most.
+    """
     times = observed.tracks.times
-    stands_s = max(FRAME_S, float(np.median(np.diff(times)))) if len(times) > 1 else FRAME_S
+    apart_s = float(np.median(np.diff(times))) if len(times) > 1 else FRAME_S
+    stands_s = min(max(FRAME_S, apart_s), STANDS_S)
     shown = times[observed.tracks.shown]
     parts = np.split(shown, np.flatnonzero(shown[1:] - (shown[:-1] + stands_s) > SEEN_GAP_S) + 1)
     return [Span(float(p[0]), float(p[-1]) + stands_s) for p in parts if len(p)]

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from dashfusion_models.engines import Engines
-from dashfusion_models.errors import FaceError, SpeechError, WeightsError
+from dashfusion_models.errors import FaceError, SpeechError, TranscriptError, WeightsError
 from dashfusion_models.features.audio import FRAMES_PER_SECOND, loudness
 from dashfusion_models.features.tracks import SoundEnergy
 from dashfusion_models.media import FrameReader, Sound, read_image, read_sound
@@ -49,6 +49,9 @@ _AROUND_S = 1.0  # a mouth moves before it is heard
 # Subtitles leave a laugh or an echo out; whoever leaves out more has another file's, or a part.
 _WITHOUT_WORDS_S = 3.0
 _WITHOUT_WORDS_SHARE = 0.2
+# Nobody says more than thirty characters a second; a caption of a picture has no seconds at all.
+_MOST_CHARACTERS_PER_S = 60
+_ANY_CHARACTERS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +156,10 @@ class Observation:
         Raises:
             MediaError: the file cannot be read.
             SpeechError: the speech engine failed.
+            TranscriptError: the given transcript is longer than anybody can say in that time.
             WeightsError: weights that are needed are missing.
         """
+        self._require_time_for_words()
         with ThreadPoolExecutor(max_workers=2) as pool:
             watching = pool.submit(self._watch)
             if "audio" in self._request.modalities and self._media.has_audio:
@@ -164,6 +169,17 @@ class Observation:
             except BaseException:
                 self._stopped.set()  # or the pool would wait for the last picture
                 raise
+
+    def _require_time_for_words(self) -> None:
+        """Refuse a transcript that cannot be of this file: each line of it would be scored."""
+        given = self._request.transcript
+        count = sum(len(phrase.text) for phrase in given.phrases) if given is not None else 0
+        length_s = self._media.duration_s
+        if count > _ANY_CHARACTERS + _MOST_CHARACTERS_PER_S * length_s:
+            raise TranscriptError(
+                f"{self._media.path}: lasts {length_s:.1f} s, and its transcript has {count} "
+                "characters, more than anybody can say; check that it is the right file"
+            )
 
     def _watch(self) -> Sequence[FrameFaces]:
         """Look at the pictures; without them, or without a face engine, at nothing."""
@@ -217,7 +233,12 @@ class Observation:
             given = self._given((), self._media.duration_s) if sought else None
             return Heard((), given, nothing, nothing, wanted.start_s, sought)
         with self.stages.stage("decode"):
-            sound = read_sound(self._media.path, start_s=wanted.start_s, end_s=wanted.end_s)
+            sound = read_sound(
+                self._media.path,
+                start_s=wanted.start_s,
+                end_s=wanted.end_s,
+                report=lambda seconds: self._report(Progress("decode", seconds, None)),
+            )
             self._sound_warnings += sound.warnings
             speech = self._engines.voice_activity()(sound.recording)
         voice: Future[Spool] | None = None

@@ -221,6 +221,36 @@ def test_no_cell_of_text_starts_a_formula(
     assert row["score"] == "-1.5"  # numbers stay numbers
 
 
+@pytest.mark.parametrize("form", ["csv", "srt", "vtt", "table"])
+def test_no_form_steers_a_terminal_or_turns_the_order_of_letters(
+    command: Command, road: FakeRoad, clip: Path, form: str
+) -> None:
+    turning = [*map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x61C))]
+    evil = "a" + "".join(f"{c}b" for c in ("\x1b[31m", "\x07", "\x9b", "\x7f", *turning)) + "c"
+    road.answer = lambda path: analysis(evil, segment(evil, -1.5, speaker=evil))
+    out = command("analyze", clip, "--format", form).out
+    assert "bbbbb" in "".join(out.split())
+    assert not {"\x1b", "\x07", "\x9b", "\x7f", *turning} & set(out)
+
+
+def test_a_formula_does_not_hide_behind_what_is_left_out(
+    command: Command, road: FakeRoad, clip: Path
+) -> None:
+    road.answer = lambda path: analysis("a.mp4", segment("\u202e=HYPERLINK(1)", -1.5))
+    (row,) = csv.DictReader(io.StringIO(command("analyze", clip, "--format", "csv").out))
+    assert row["text"] == "'=HYPERLINK(1)"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "7"])
+def test_a_width_of_nothing_is_not_believed(
+    command: Command, road: FakeRoad, clip: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    expected = command("analyze", clip)
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = command("analyze", clip)
+    assert (shown.code, shown.out) == (0, expected.out) and "+1" in shown.out
+
+
 BEGINNINGS = {
     "json": "{\n  ",
     "line": '{"schema"',

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from .conftest import ROOT
 HEAVY = "torch transformers librosa mediapipe av numpy moviepy faster_whisper whisper scipy"
 
 FAKE = """
-import sys, time, types
+import hashlib, sys, threading, time, types
 sys.path[:0] = {roots!r}
 from tests_cli_conftest import analysis
 module = types.ModuleType("dashfusion_models.analyzer")
@@ -30,11 +31,29 @@ class Analyzer:
         if text == "slow":
             print("slow one begins", file=sys.stderr, flush=True)
             time.sleep(60)
+        if text == "deaf":  # a library that looks up for no signal, beside a thread that loads
+            threading.Thread(target=time.sleep, args=(60,)).start()
+            print("deaf one begins", file=sys.stderr, flush=True)
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 10**8)
+        if text == "waits":
+            print("waiting one begins", file=sys.stderr, flush=True)
+            thread = threading.Thread(target=time.sleep, args=(60,))
+            thread.start()
+            try:
+                time.sleep(60)
+            finally:
+                thread.join()
+        if text == "fails":
+            from dashfusion_models.errors import MediaError
+            threading.Thread(target=time.sleep, args=(60,)).start()
+            raise MediaError("it is broken")
         if text == "chatty":
             print("a library prints this")
         return analysis(str(path))
 module.Analyzer, module.AnalyzeOptions = Analyzer, AnalyzeOptions
 sys.modules["dashfusion_models.analyzer"] = module
+from dashfusion_cli import leaving
+leaving._UNWIND_S = {unwind_s}
 from dashfusion_cli.app import main
 main()
 """
@@ -42,13 +61,16 @@ main()
 
 @pytest.fixture
 def program(tmp_path: Path) -> list[str]:
-    here = tmp_path / "program"
+    return written(tmp_path / "program")
+
+
+def written(here: Path, *, unwind_s: float = 0.4) -> list[str]:
     here.mkdir()
     (here / "tests_cli_conftest.py").write_text(
         (Path(__file__).parent / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8"
     )
     roots = [str(here), *(str(ROOT / part) for part in (".", "models", "training"))]
-    (here / "run.py").write_text(FAKE.format(roots=roots), encoding="utf-8")
+    (here / "run.py").write_text(FAKE.format(roots=roots, unwind_s=unwind_s), encoding="utf-8")
     return [sys.executable, str(here / "run.py")]
 
 
@@ -138,6 +160,78 @@ def test_a_signal_leaves_no_half_written_file(
     assert process.returncode == code
     assert (stdout, "Traceback" in stderr) == ("", False)
     assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
+
+
+def begun(program: list[str], text: str, out: Path) -> subprocess.Popen[str]:
+    """The program in the middle of its second file, of this text."""
+    arguments = [*clips(out.parent, "quick", text), "--format", "json", "-o", str(out)]
+    process = subprocess.Popen(
+        [*program, "analyze", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr is not None
+    while "one begins" not in process.stderr.readline():
+        assert process.poll() is None
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize("text", ["deaf", "waits"])
+@pytest.mark.parametrize(("sent", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
+def test_a_signal_ends_it_soon_whatever_its_threads_do(
+    program: list[str], tmp_path: Path, sent: str, code: int, text: str
+) -> None:
+    process = begun(program, text, tmp_path / "out.jsonl")
+    assert len(list(tmp_path.glob(".out.jsonl.*"))) == 1
+    process.send_signal(getattr(signal, sent))
+    started = time.monotonic()
+    try:
+        _, stderr = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    assert time.monotonic() - started < 5.0  # 0.4 s, on a machine that has nothing else to do
+    assert "Traceback" not in stderr
+    assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_the_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    process = begun(written(tmp_path / "p", unwind_s=60.0), "deaf", tmp_path / "out.jsonl")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_a_signal_that_was_ignored_stays_ignored(program: list[str], tmp_path: Path) -> None:
+    """As by nohup."""
+    process = subprocess.Popen(
+        [*program, "analyze", *clips(tmp_path, *["quick"] * 3), "--format", "json"],
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_failure_does_not_wait_for_what_threads_load(program: list[str], tmp_path: Path) -> None:
+    arguments = [*program, "analyze", *clips(tmp_path, "fails")]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("error: it is broken\n")
 
 
 def test_a_killed_process_never_shows_half_a_file(program: list[str], tmp_path: Path) -> None:

@@ -99,3 +99,12 @@ def test_a_message_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "stderr", stream)
     say_warning("it is long", Session())
     assert written == ["warning: it is long\n"]
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    stream = io.StringIO()
+    times = iter([0.0, 11.0, 22.0])
+    lines = PlainLines(stream, clock=lambda: next(times))
+    lines.title("a\x1b[2J\u202e.mp4", number=1, of=2)
+    lines(Progress("vision", 1.0, 2.0))
+    assert stream.getvalue().startswith(r"[1/2] a\x1b[2J\u202e.mp4: vision 1.0 of 2.0 s")

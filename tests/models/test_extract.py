@@ -2,16 +2,30 @@
 
 import wave
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from dashfusion_models.engines import Engines
-from dashfusion_models.extract import Extraction, Request, extract
+from dashfusion_models.errors import TranscriptError
+from dashfusion_models.extract import Extraction, Request, _Extracted, extract
 from dashfusion_models.features.audio import AUDIO_SPEC, MEASURED_SPEC, STATES
-from dashfusion_models.records import SAMPLE_RATE_HZ, Modality, Phrase, Samples, Span, Transcript
+from dashfusion_models.features.vision import BLENDSHAPES
+from dashfusion_models.records import (
+    SAMPLE_RATE_HZ,
+    Face,
+    Frame,
+    FrameFaces,
+    Modality,
+    Phrase,
+    Samples,
+    Span,
+    Transcript,
+)
 from dashfusion_models.speech import voice_states
 from dashfusion_models.speech.whisper_weights import WhisperTensors
 
@@ -148,3 +162,56 @@ def test_speech_that_a_given_transcript_leaves_out_is_a_warning(
     assert warning.startswith("the transcript has no words for 4 s of 6 s of speech, ")
     assert found(Span(0.5, 2.0), speech=(Span(0.5, 2.0), Span(3.0, 5.9))) == []  # a laugh
     assert found(Span(0.0, 16.0), speech=(Span(0.0, 16.0), Span(17.0, 20.5))) == []  # a fifth
+
+
+class _SeenEverywhere:
+    """A face engine that finds the same face in each picture."""
+
+    warnings = ()
+
+    def __init__(self) -> None:
+        self._seen: list[FrameFaces] = []
+
+    def start(self) -> None: ...
+
+    def submit(self, frame: Frame) -> None:
+        shapes = np.zeros(len(BLENDSHAPES), np.float32)
+        face = Face(box=(0.1, 0.1, 0.5, 0.5), blendshapes=shapes, pose=np.zeros(6, np.float32))
+        self._seen.append(FrameFaces(frame.seconds, (face,)))
+
+    def finish(self) -> list[FrameFaces]:
+        return self._seen
+
+
+@pytest.mark.parametrize("apart_s", [2.0, 5000.0])
+def test_a_picture_does_not_stand_for_hours(
+    apart_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "slides.mkv"
+    with av.open(str(path), "w") as sink:
+        video = sink.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+        for number in range(5):
+            grey = np.full((48, 64, 3), 128, dtype=np.uint8)
+            picture = av.VideoFrame.from_ndarray(grey).reformat(format="yuv420p")
+            picture.pts, picture.time_base = round(number * apart_s * 1000), Fraction(1, 1000)
+            sink.mux(video.encode(picture))
+        sink.mux(video.encode(None))
+    engines = Engines()
+    monkeypatch.setattr(engines, "faces", lambda *, video: _SeenEverywhere())
+    extraction = extract(path, Request(), engines, lambda progress: None)
+    assert len(list(extraction.extracted)) >= (1 if apart_s < 15.0 else 4)
+    assert isinstance(extraction.extracted, _Extracted)
+    looked_at_s = sum(one.duration_s for one in extraction.extracted.utterances)
+    assert looked_at_s == pytest.approx(4 * min(apart_s, 15.0), abs=0.1)
+
+
+def test_more_words_than_anybody_can_say_are_refused(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a thousand lines would be an utterance to score."""
+    lines = [Span(k * 7 / 1000, (k + 1) * 7 / 1000) for k in range(1000)]
+    with pytest.raises(TranscriptError, match=r"lasts 7.0 s, and its transcript has 6000 char"):
+        _extract(clip, _States(), monkeypatch, written=lines)
+    assert list(_extract(clip, _States(), monkeypatch, written=lines[::10]).extracted)

@@ -28,7 +28,7 @@ change run `python -m tests.tools.command_reference`.
 
 Results go to stdout and nothing else does; progress, warnings and errors go to stderr. Exit codes:
 0 done · 1 failed, with one line that says why · 2 wrong usage · 3 a batch ended and some files
-failed · 130 interrupted · 143 terminated.
+failed · 129 hung up · 130 interrupted · 143 terminated.
 
 Every option of a command can also stand in the environment (`{ENVIRONMENT_PREFIX}ASR_MODEL=small`)
 and in the settings file `dashfusion.toml` (`asr-model = "small"`), which lies in the user's

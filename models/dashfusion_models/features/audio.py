@@ -106,13 +106,19 @@ class AudioExtractor:
         self.warm_up()
         count = -(-len(samples) // HOP_SAMPLES)
         rows = Spool((np.float32, FRAME_DIMS))
+        silence: Float32[np.ndarray, "frames dims"] | None = None  # what a silent block is like
         for start in range(0, count, BLOCK_FRAMES):
             if start % (10 * BLOCK_FRAMES) == 0:
                 give_back()
             stop = min(count, start + BLOCK_FRAMES)
             first = start - CONTEXT_FRAMES
             heard = _padded(samples, first, max(stop + CONTEXT_FRAMES, first + LEAST_FRAMES))
-            rows.append(_describe(heard)[CONTEXT_FRAMES : CONTEXT_FRAMES + stop - start])
+            if silence is not None and len(heard) == len(silence) * HOP_SAMPLES and not heard.any():
+                described = silence
+            else:
+                described = _describe(heard)
+                silence = silence if heard.any() else described
+            rows.append(described[CONTEXT_FRAMES : CONTEXT_FRAMES + stop - start])
         return rows
 
     def cut(

@@ -16,7 +16,7 @@ from dashfusion_models.errors import FolderError
 from dashfusion_models.folder.engine import TRIES, raised
 from dashfusion_models.folder.jobs import Job, Outcome, Stop, failed
 from dashfusion_models.folder.limits import TimeLimit
-from dashfusion_models.folder.worker import Answer, Broken, Ready
+from dashfusion_models.folder.worker import Answer, Broken, Ready, Sign
 
 __all__ = ["Crew", "Gone", "News", "Up", "Worker"]
 
@@ -29,7 +29,8 @@ _REST_S = 60.0  # until room is asked for again
 class Worker(Protocol):
     """One worker seen from its parent, which was told what to load when it was made.
 
-    Its news are `Up` (if it was not at once), `Ready`, `Answer`, `Broken` and, at last, `Gone`.
+    Its news are `Up` (if it was not at once), `Ready`, `Sign` (if it tells how far it is),
+    `Answer`, `Broken` and, at last, `Gone`.
     """
 
     is_up: bool  # whether it runs; until then it waits for room
@@ -68,6 +69,8 @@ class _Place:
     is_ready: bool = False
     job: Job | None = None
     since_s: float = 0.0
+    sign: Sign | None = None  # the latest of the job, of a worker that gives any
+    sign_s: float = 0.0  # when it came
     rests_until_s: float = 0.0
 
 
@@ -129,7 +132,7 @@ class Crew:
     def _give(self, place: _Place, job: Job) -> None:
         if place.worker is None:
             place.worker, place.is_ready = self._start(), False
-        place.job, place.since_s = job, time.monotonic()
+        place.job, place.since_s, place.sign = job, time.monotonic(), None
         place.worker.send(job)
 
     def _start(self) -> Worker:
@@ -161,6 +164,8 @@ class Crew:
             case Ready():
                 place.is_ready, place.since_s = True, time.monotonic()
                 self._failed_starts = 0
+            case Sign():
+                place.sign, place.sign_s = said, time.monotonic()
             case Answer(value=Outcome() as outcome):
                 place.job = None
                 if outcome.kind == "memory":  # what it holds may be more than it needs
@@ -185,6 +190,14 @@ class Crew:
                     self._rest(place)
                 continue
             allowed_s = limit.of(place.job) if place.is_ready else limit.load_s
+            if place.sign is not None:
+                allowed_s = limit.so_far(place.job, place.sign.decoded_s)
+                quiet_s = limit.quiet(place.job, place.sign.decoded_s)
+                if now - place.sign_s > quiet_s:
+                    self._end(place)
+                    fact = f"gave no sign of progress for {quiet_s:.0f} s"
+                    yield from self._lost(place, "timeout", fact)
+                    continue
             if now - place.since_s > allowed_s:
                 self._end(place)
                 yield from self._lost(place, "timeout", f"took more than {allowed_s:.0f} s")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from dashfusion_models import errors
 from dashfusion_models.errors import DashfusionError, FolderError
-from dashfusion_models.folder.jobs import Job, Outcome, Stop, Task, Work, attempt
+from dashfusion_models.folder.jobs import (
+    Job,
+    Outcome,
+    Stop,
+    Task,
+    Tell,
+    TellingTask,
+    Work,
+    attempt,
+)
 
 __all__ = ["TRIES", "Attempts", "Engine", "raised"]
 
@@ -43,12 +52,20 @@ class Attempts:
         """Load it; return what does a job."""
         return _Attempt(self.task())
 
+    def telling(self, tell: Tell) -> _Attempt:
+        """Load it to tell how far it is with a job, if it can."""
+        if not isinstance(self.task, TellingTask):
+            return self()
+        return _Attempt(self.task.telling(tell), begin=lambda: tell(0.0))
+
 
 @dataclass(frozen=True)
 class _Attempt:
     work: Work
+    begin: Callable[[], None] = lambda: None
 
     def __call__(self, job: Job) -> Outcome:
+        self.begin()
         return attempt(self.work, job)
 
 

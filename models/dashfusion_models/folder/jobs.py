@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from dashfusion_models.digest import readable_sha256
 from dashfusion_models.errors import (
@@ -37,6 +37,8 @@ __all__ = [
     "Outcome",
     "Stop",
     "Task",
+    "Tell",
+    "TellingTask",
     "Work",
     "attempt",
     "failed",
@@ -90,6 +92,15 @@ class Outcome:
 
 Work = Callable[[Job], Mapping[str, Any]]  # a file to its record; one a process
 Task = Callable[[], Work]  # loads what the work needs; can be pickled
+Tell = Callable[[float], None]  # hears, from any thread, how many seconds of media were decoded
+
+
+@runtime_checkable
+class TellingTask(Protocol):
+    """A task whose work can tell how far it is."""
+
+    def telling(self, tell: Tell) -> Work:
+        """Load what the work needs; the work calls `tell` as it goes on with a job."""
 
 
 class Stop:

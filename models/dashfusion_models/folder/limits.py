@@ -21,28 +21,54 @@ GPU_SHARE = 1 / _MOST_ON_GPU  # of one worker
 _SPARE_GB = 0.5  # of the machine's memory, for all else
 _UNKNOWN_BYTES_PER_S = 50_000  # of a file that does not tell its length; low, so that it has time
 _UNKNOWN_MOST_S = 3600.0
+# A header may say any length. So much is believed of any file, more than that only of one that has
+# so many bytes for it (the slowest codecs of speech have six times as many), up to a ceiling.
+_BELIEVED_S = 3600.0
+_LEAST_BYTES_PER_S = 100
+_LONGEST_S = 48 * 3600.0
+_UNTOLD_S = 60.0  # what was decoded is told a minute at a time
+_SLOW_DISK_BYTES_PER_S = 5_000_000  # files are read once before they are decoded
 
 
 @dataclass(frozen=True)
 class TimeLimit:
-    """Seconds that one file may take: some for any file, and some for each second of media."""
+    """Seconds that one file may take: some for any file, and some for each second of media.
+
+    `quiet_per_second`: those without a sign of progress, for each second that was decoded.
+    """
 
     least_s: float = 180.0
     per_second: float = 20.0
+    quiet_per_second: float = 0.25
     load_s: float = 900.0  # until a worker is ready; weights may have to be fetched
 
     @classmethod
     def for_model(cls, asr_model: str) -> TimeLimit:
         """The limits of a speech model: larger ones are slower on a CPU."""
         slow = {"medium": 3.0, "large": 6.0, "turbo": 3.0}.get(_size(asr_model), 1.0)
-        return cls(least_s=180.0 * slow, per_second=20.0 * slow)
+        return cls(least_s=180.0 * slow, per_second=20.0 * slow, quiet_per_second=0.25 * slow)
 
     def of(self, job: Job) -> float:
-        """Seconds after which a worker is taken to hang on `job`."""
+        """Seconds after which a worker is taken to hang on `job`, by its declared length."""
         length_s = job.duration_s
         if length_s is None:
             length_s = min(job.size / _UNKNOWN_BYTES_PER_S, _UNKNOWN_MOST_S)
-        return self.least_s + self.per_second * length_s
+        believed_s = max(_BELIEVED_S, job.size / _LEAST_BYTES_PER_S)
+        return self.least_s + self.per_second * min(length_s, believed_s, _LONGEST_S)
+
+    def so_far(self, job: Job, decoded_s: float) -> float:
+        """Seconds after which a worker is taken to hang that has decoded so much of `job` till now.
+
+        More than by the length that is declared it never gets.
+        """
+        return min(self.of(job), self._least(job) + self.per_second * (decoded_s + _UNTOLD_S))
+
+    def quiet(self, job: Job, decoded_s: float) -> float:
+        """Seconds without a sign of progress after which a worker is taken to hang."""
+        return self._least(job) + self.quiet_per_second * decoded_s
+
+    def _least(self, job: Job) -> float:
+        return self.least_s + job.size / _SLOW_DISK_BYTES_PER_S
 
 
 def worker_count(asr_model: str = "base", *, device: str = "auto") -> int:

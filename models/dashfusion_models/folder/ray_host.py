@@ -16,7 +16,7 @@ from typing import Any
 from dashfusion_models.folder.crew import Gone, News
 from dashfusion_models.folder.jobs import Job
 from dashfusion_models.folder.process import WorkerProcess
-from dashfusion_models.folder.worker import Broken
+from dashfusion_models.folder.worker import Broken, Sign
 
 __all__ = ["Lost", "RayHost"]
 
@@ -66,5 +66,7 @@ class RayHost:
             self._process.kill()
 
     def _answer(self, process: WorkerProcess) -> Any:
-        _, said = self._news.get()
+        said: Any = Sign(0.0)
+        while isinstance(said, Sign):  # nobody can hear it before the answer
+            _, said = self._news.get()
         return Lost(process.bury()) if isinstance(said, Gone) else said

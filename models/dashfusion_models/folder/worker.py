@@ -14,14 +14,18 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from dashfusion_models.errors import DashfusionError
+from dashfusion_models.folder.jobs import TellingTask
 
-__all__ = ["Answer", "Broken", "Ready", "main"]
+__all__ = ["Answer", "Broken", "Ready", "Sign", "main"]
+
+_SIGN_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,13 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """The latest job goes on; so many seconds of its media were decoded."""
+
+    decoded_s: float
+
+
+@dataclass(frozen=True)
 class Broken:
     """The worker cannot work at all; `error` names a class of `errors`, or is None for others."""
 
@@ -47,21 +58,22 @@ class Broken:
 def main() -> None:
     """Serve until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when this ends
-    sink = os.fdopen(os.dup(1), "wb")
+    sink = _Sink(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # what a library prints is no answer
     waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(sys.stdin.buffer, waiting), daemon=True)
     reader.start()
     try:
-        work = waiting.get()()
-        _send(sink, Ready())
+        task = waiting.get()
+        work = task.telling(sink.tell) if isinstance(task, TellingTask) else task()
+        sink.send(Ready())
         while True:
-            _send(sink, Answer(work(waiting.get())))
+            sink.send(Answer(work(waiting.get())))
     except Exception as error:
         traceback.print_exc()
         ours = type(error).__name__ if isinstance(error, DashfusionError) else None
         fact = " ".join(str(error).split())
-        _send(sink, Broken(ours, fact if ours else f"{type(error).__name__}: {fact}"))
+        sink.send(Broken(ours, fact if ours else f"{type(error).__name__}: {fact}"))
 
 
 def _read(source: BinaryIO, waiting: queue.SimpleQueue[Any]) -> None:
@@ -82,12 +94,28 @@ def _raiser(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def _send(sink: BinaryIO, message: Any) -> None:
-    try:
-        pickle.dump(message, sink)
-        sink.flush()
-    except BrokenPipeError:
-        os._exit(0)
+class _Sink:
+    """Where messages to the parent go, from any thread."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._told_s = -_SIGN_EVERY_S
+
+    def send(self, message: Any) -> None:
+        try:
+            with self._lock:
+                pickle.dump(message, self._file)
+                self._file.flush()
+        except BrokenPipeError:
+            os._exit(0)
+
+    def tell(self, decoded_s: float) -> None:
+        """Send how much of a job's media was decoded, once a second at most."""
+        now = time.monotonic()
+        if now - self._told_s >= _SIGN_EVERY_S:
+            self._told_s = now
+            self.send(Sign(decoded_s))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from av.error import FFmpegError
 
 from dashfusion_models.errors import MediaError
 from dashfusion_models.media.bounds import MOST_PIXELS
+from dashfusion_models.media.png_chunks import PngPicture, without_texts
 
 __all__ = ["open_container", "open_file"]
 
@@ -32,7 +33,7 @@ class _LocalFile:
 
     name = "media"
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | PngPicture) -> None:
         self.read = file.read
         self.seek = file.seek
         self.tell = file.tell
@@ -68,7 +69,7 @@ def open_container(path: Path, file: BinaryIO) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     try:
         container = av.open(
-            _LocalFile(file),
+            _LocalFile(without_texts(file)),
             "r",
             container_options=options,
             options={"max_pixels": str(MOST_PIXELS)},  # opening decodes a picture of some formats

@@ -4,6 +4,7 @@ Times are seconds from the start of the container, for sound and pictures alike,
 voice stay together.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from jaxtyping import Float32
 
+from dashfusion_models.errors import MediaError
 from dashfusion_models.media.source import MediaSource
 from dashfusion_models.records import SAMPLE_RATE_HZ, Samples, Span
 from dashfusion_models.spool import Spool
@@ -20,6 +22,9 @@ __all__ = ["Sound", "read_sound"]
 
 _GAP_S = 0.05  # time stamps jitter by less; what is more is a real gap or overlap
 _HOLE_S = 1.0  # what is longer is worth telling: there may be damage
+_REPORT_EACH_S = 60.0
+_LEAST_EMPTY_S = 3600.0  # with less silence between pieces of sound there is no need to ask,
+_MOST_EMPTY = 100.0  # nor where it is less than so many times as long as the sound
 _CHUNK_SAMPLES = 1 << 16  # resampled together: FFmpeg's filter costs more a call than a sample
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
 
@@ -49,22 +54,39 @@ class Sound:
         return len(self.recording) / SAMPLE_RATE_HZ
 
 
-def read_sound(path: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Sound:
+def read_sound(
+    path: Path,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    report: Callable[[float], None] = lambda seconds: None,
+) -> Sound:
     """Read the sound from `start_s` (inside) to `end_s` (outside) as mono at 16 kHz.
 
     Channels are averaged. Where the file holds no sound for a while, there is silence; a file
-    without sound gives no samples. Sound that breaks off is kept, with a warning.
+    without sound gives no samples. Sound that breaks off is kept, with a warning. `report` hears
+    how many seconds of sound were read, once for each minute of it.
 
     Raises:
-        MediaError: the file cannot be read, or has neither sound nor pictures.
+        MediaError: the file cannot be read, has neither sound nor pictures, or hours without sound
+            around a moment of it.
         DiskError: there is no room for long sound.
     """
     with MediaSource(path) as source:
-        timeline = _Timeline(start_s, end_s)
+        timeline, due_s = _Timeline(start_s, end_s), _REPORT_EACH_S
         for seconds, frame in source.frames("audio", start_s=start_s, end_s=end_s):
             if isinstance(frame, AudioFrame) and frame.samples:
                 timeline.put(seconds, _mono(frame), frame.sample_rate)
+                if timeline.heard_s >= due_s:
+                    report(timeline.heard_s)
+                    due_s += _REPORT_EACH_S
         recording = timeline.finish()
+        if timeline.empty_s > max(_LEAST_EMPTY_S, _MOST_EMPTY * timeline.heard_s):
+            raise MediaError(
+                f"{path}: holds {timeline.heard_s:.1f} s of sound in "
+                f"{timeline.empty_s / 3600:.1f} h, its time stamps may be damaged; save it anew, "
+                "or name the part that is wanted"
+            )
         return Sound(recording, start_s, (*source.warnings, *timeline.warnings()))
 
 
@@ -98,10 +120,13 @@ class _Timeline:
         self._held = 0  # samples in `_pending`
         self._resampler: AudioResampler | None = None
         self._holes: list[Span] = []
+        self.heard_s = 0.0  # sound that the file holds
+        self.empty_s = 0.0  # silence before and between its pieces
 
     def put(self, seconds: float, mono: _Mono, rate: int) -> None:
         """Lay a piece at its time; what overlaps the piece before it is dropped."""
         due_s = self._run_s + self._taken / self._rate if self._rate else seconds
+        self.empty_s += max(0.0, seconds - (due_s if self._rate else self._start_s))
         if self._rate and seconds < due_s - _GAP_S:
             mono, seconds = mono[round((due_s - seconds) * rate) :], due_s
         if not mono.size:
@@ -114,6 +139,7 @@ class _Timeline:
         self._pending.append(mono)
         self._held += mono.size
         self._taken += mono.size
+        self.heard_s += mono.size / rate
         if self._held >= _CHUNK_SAMPLES:
             self._push()
 

@@ -38,7 +38,8 @@ _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 
 _SEEK_LEADS_S = (1.0, 12.0)  # codecs need a run-up; keyframes are seldom more than 10 s apart
 _BACK_JUMP_S = 1.0  # a clock that falls back this far has been started anew
-_PAST_END_S = 60.0  # a time this far beyond the end of the file is not a time
+_PAST_END_S = 60.0  # a time this far beyond the end of the file is not a time,
+_JUMP_PAST_END_S = 1.0  # nor is one beyond it that lies this far behind the frame before
 _LONGEST_S = 48 * 3600.0  # stands for the end of a file that does not tell its length
 _EARLY_S = 1.0  # files often declare a little more than they hold
 
@@ -193,7 +194,7 @@ class MediaSource(Closing):
             return
         if isinstance(stream, VideoStream):
             stream.thread_type = "AUTO"
-        clock = _Clock(self.origin_s, (self.declared_s or _LONGEST_S) + _PAST_END_S)
+        clock = _Clock(self.origin_s, self.declared_s or _LONGEST_S)
         tally = _Tally()
         for packet in self._demux(stream, tally):
             try:
@@ -269,9 +270,9 @@ class _Tally:
 class _Clock:
     """The time of each frame from its own stamp; never undefined, never absurd."""
 
-    def __init__(self, origin_s: float, limit_s: float) -> None:
+    def __init__(self, origin_s: float, whole_s: float) -> None:
         self._shift_s = -origin_s
-        self._limit_s = limit_s
+        self._whole_s = whole_s
         self._started = False
         self.end_s = 0.0  # where the latest frame ends
 
@@ -284,7 +285,9 @@ class _Clock:
         if stamp_s is not None and math.isfinite(stamp_s):  # after damage FFmpeg divides by zero
             seconds = stamp_s + self._shift_s
             fell_back = self._started and seconds < self.end_s - _BACK_JUMP_S
-            if fell_back or seconds > self._limit_s:
+            jumped = self._started and seconds > self.end_s + _JUMP_PAST_END_S
+            past_s = seconds - self._whole_s
+            if fell_back or past_s > _PAST_END_S or (jumped and past_s > _JUMP_PAST_END_S):
                 self._shift_s += self.end_s - seconds
                 seconds = self.end_s
         self._started = True

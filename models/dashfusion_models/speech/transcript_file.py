@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashfusion_models.bounded_file import read_bytes
 from dashfusion_models.errors import TranscriptError
 from dashfusion_models.records import Phrase, Span, Transcript
 from dashfusion_models.speech.speaker_names import (
@@ -28,6 +29,8 @@ from dashfusion_models.speech.speaker_names import (
 __all__ = ["read_transcript", "seconds_without_words", "spread"]
 
 _SUBTITLES = {".srt": "srt", ".vtt": "vtt"}
+_MOST_LINES = 50_000  # or cues: of a day of speech
+_MOST_BYTES = 16 << 20
 _GOES_ON_S = 2.0  # a cue that ends in the middle of a sentence is gone on with after less
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s+(?P<name>[^<>]*))?>|</v>", re.IGNORECASE)
 # <i>, <font ...>, WebVTT's times of words, SubStation's {\an8}
@@ -60,13 +63,18 @@ def read_transcript(path: Path) -> Transcript:
     `times_estimated` is set. There a name holds until the next one.
 
     Raises:
-        TranscriptError: the file cannot be read, is of another kind or holds no words.
+        TranscriptError: the file cannot be read, is of another kind, holds no words, or more of
+            them than anybody says in a day.
     """
     kind = path.suffix.lower()
     if kind not in {*_SUBTITLES, ".txt"}:
         raise TranscriptError(f"{path}: not a transcript; give an .srt, .vtt or .txt file")
     data = _read(path)
     text = _text(path, data)
+    count, what = (text.count("\n"), "lines") if kind == ".txt" else (text.count("-->"), "cues")
+    if count > _MOST_LINES:
+        fact = f"has {count} {what}, more than the {_MOST_LINES} that are read"
+        raise TranscriptError(f"{path}: {fact}; cut it into parts")
     phrases = _spoken(_cues(path, text, _SUBTITLES[kind])) if kind != ".txt" else _lines(text)
     if not phrases:
         raise TranscriptError(f"{path}: no words in it; check that it is the right file")
@@ -128,7 +136,7 @@ def _file_time(spans: Sequence[Span], spoken_s: float, *, starts: bool) -> float
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, most=_MOST_BYTES)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise TranscriptError(f"{path}: cannot be read ({reason}); check the path") from error

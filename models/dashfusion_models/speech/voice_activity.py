@@ -22,6 +22,7 @@ WINDOW_SAMPLES = 512  # 32 ms, the step that the detector was made for
 _CONTEXT_SAMPLES = 64  # of the window before, which the detector sees again
 _BLOCK_WINDOWS = 2048  # about 65 s of sound a run
 _STATE_SHAPE = (1, 1, 128)
+_SETTLED_BLOCKS = 10  # of digital silence, behind which the detector says the same for ever
 
 _WINDOW_S = WINDOW_SAMPLES / SAMPLE_RATE_HZ
 _ENTER = 0.5  # speech begins at this probability...
@@ -66,9 +67,12 @@ class VoiceActivity:
         h = np.zeros(_STATE_SHAPE, dtype=np.float32)
         c = np.zeros(_STATE_SHAPE, dtype=np.float32)
         found = [np.zeros(0, dtype=np.float32)]
+        silent = 0  # blocks, up to this one
         for block in _blocks(samples):
-            out, h, c = self._session.run(None, {"input": block, "h": h, "c": c})
-            found.append(out)
+            silent = 0 if block.any() else silent + 1
+            if silent <= _SETTLED_BLOCKS:
+                out, h, c = self._session.run(None, {"input": block, "h": h, "c": c})
+            found.append(out[: len(block)])
         return np.concatenate(found)
 
 

@@ -273,3 +273,24 @@ def test_loudness_alone_is_that_of_the_frames() -> None:
     np.testing.assert_allclose(loudness(samples, 0, len(frames)), expected, atol=1e-3)
     np.testing.assert_allclose(loudness(samples, 90, 101), expected[90:101], atol=1e-3)
     assert not len(loudness(samples, 5, 5))
+
+
+def test_digital_silence_is_described_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio_module, "BLOCK_FRAMES", 200)
+    pause = np.zeros(24 * SAMPLE_RATE_HZ, np.float32)
+    samples = np.concatenate([melody(), pause, melody(1.3)])
+    described, describe = [], audio_module._describe
+
+    def counting(heard: np.ndarray) -> np.ndarray:
+        described.append(heard.any())
+        return describe(heard)
+
+    monkeypatch.setattr(audio_module, "_describe", counting)
+    rows = AudioExtractor().frames(samples)[:]
+    assert described.count(np.False_) == 1
+    blocks = range(0, len(rows), 200)
+    one_by_one = [
+        describe(audio_module._padded(samples, b - 50, min(len(rows), b + 200) + 50))[50:-50]
+        for b in blocks
+    ]
+    np.testing.assert_allclose(rows, np.concatenate(one_by_one)[: len(rows)], atol=1e-3)

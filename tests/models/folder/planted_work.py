@@ -41,6 +41,24 @@ class PlantedTask:
 
 
 @dataclass(frozen=True)
+class TellingTask(PlantedTask):
+    """Tells how far it is: `steady SECONDS` does so all the time, all else once."""
+
+    def telling(self, tell: Callable[[float], None]) -> Callable[[Job], Mapping[str, Any]]:
+        work = self()
+
+        def told(job: Job) -> Mapping[str, Any]:
+            match Path(job.file).read_text().split():
+                case ["steady", seconds, *_]:
+                    for tenth in range(round(10 * float(seconds))):
+                        tell(tenth / 10)
+                        time.sleep(0.1)
+            return work(job)
+
+        return told
+
+
+@dataclass(frozen=True)
 class NeverLoads:
     how: str
 

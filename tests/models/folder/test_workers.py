@@ -10,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dashfusion_models.folder import Outcome, Surveyor, TimeLimit
+from dashfusion_models.folder import LocalEngine, Outcome, Stop, Surveyor, TimeLimit
 from dashfusion_models.folder.jobs import Job
+from dashfusion_models.folder.task import _Decoded
+from dashfusion_models.records import Progress
 from dashfusion_models.resources import THREAD_VARIABLES
 
 from .conftest import House
@@ -152,6 +154,44 @@ def test_a_file_may_take_time_in_proportion_to_its_length() -> None:
     assert TimeLimit.for_model("large-v3").of(Job("a", "a", 1, 60.0)) > TimeLimit().of(
         Job("a", "a", 1, 60.0)
     )
+
+
+def test_a_length_that_a_header_declares_is_believed_as_far_as_it_can_be() -> None:
+    day_s, limit = 86_400.0, TimeLimit(least_s=10.0, per_second=1.0)
+    small = Job("a", "a", size=70_000, duration_s=19_461_571.0)  # one bit of a header of 1.2 s
+    assert limit.of(small) == 10.0 + 3600.0
+    assert limit.of(Job("a", "a", size=8_000_000, duration_s=36_000.0)) == 10.0 + 36_000.0
+    assert limit.of(Job("a", "a", size=1 << 40, duration_s=1e9)) == 10.0 + 2 * day_s
+    decoded = [limit.so_far(small, decoded_s) for decoded_s in (0.0, 100.0, 1e6)]
+    assert decoded == pytest.approx([70.0, 170.0, 3610.0], abs=0.1)
+    assert limit.quiet(small, 1.2) == pytest.approx(10.3, abs=0.1)
+
+
+def test_a_worker_that_gives_no_sign_of_progress_is_replaced(house: House) -> None:
+    """The file says that it is long, so that by its length it might take hours."""
+    from planted_work import TellingTask
+
+    house.plant(a="steady 4", b="hang")
+    limit = TimeLimit(least_s=2.0, per_second=1.0, load_s=60.0)
+    engine = LocalEngine(TellingTask(str(house.root / "log")), workers=1, limit=limit)
+    jobs = [Job(str(p), str(p), 9, 1e8) for p in sorted(house.folder.glob("*.mp4"))]
+    steady, hangs = engine.run(iter(jobs), Stop())
+    assert steady.kind is None and steady.seconds > 3.9
+    assert hangs.kind == "timeout"
+    assert "gave no sign of progress for 2 s, 2 times; " in hangs.message
+
+
+def test_what_was_decoded_is_told_whatever_the_times_in_the_file_are() -> None:
+    told: list[float] = []
+    hear = _Decoded(told.append)
+    for progress in (
+        Progress("vision", 0.0, 2e7),
+        Progress("vision", 1e7, 2e7),
+        Progress("decode", 60.0, None),
+        Progress("score", 8, None, "utterances"),
+    ):
+        hear(progress)
+    assert told == [0.1, 0.2, 60.0, 60.0]
 
 
 def test_a_survey_tells_content_and_length(house: House) -> None:

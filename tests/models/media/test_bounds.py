@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from dashfusion_models.errors import MediaError
 from dashfusion_models.media import (
@@ -30,15 +31,13 @@ HUGE = 16_000
 LEAST_MB = 200  # a picture of 16,000 x 16,000 takes more: 256 MB in grey
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 @cache
 def png(width: int, height: int, *, shape: tuple[int, int] | None = None, bits: int = 8) -> bytes:
     """A grey picture; its rows are zeros, which packs a large one into a few bytes."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
     row = bytes(1 + (width * bits + 7) // 8)
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
@@ -239,9 +238,43 @@ def test_sound_at_a_rate_that_is_in_use_is_read(rate: int, tmp_path: Path) -> No
     assert sound.seconds == pytest.approx(4000 / rate, abs=0.02)
 
 
+@cache
+def long_text(kind: bytes) -> bytes:
+    """A chunk of 200 kB that says 200 MB."""
+    return chunk(kind, b"about\0\0" + zlib.compress(bytes(200 << 20), 9))
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+def test_texts_of_a_png_are_not_inflated(kind: bytes, tmp_path: Path) -> None:
+    shown = png(64, 48)
+    ihdr_end = shown.index(b"IHDR") + 4 + 13 + 4
+    first = tmp_path / "first.png"
+    first.write_bytes(shown[:ihdr_end] + long_text(kind) + shown[ihdr_end:])
+    behind = tmp_path / "behind.png"  # what follows the end of a picture
+    behind.write_bytes(shown + first.read_bytes())
+    assert taken_mb(first, behind) < LEAST_MB
+    for path in (first, behind):
+        assert (probe(path).width, probe(path).height) == (64, 48)
+
+
+def test_a_png_with_texts_shows_the_picture_that_it_has(tmp_path: Path) -> None:
+    picture = np.random.default_rng(5).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    path = tmp_path / "picture.png"
+    with av.open(str(path), "w", format="image2") as sink:
+        stream = sink.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+        sink.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
+        sink.mux(stream.encode(None))
+    content = path.read_bytes()
+    middle = content.index(b"IDAT") - 4
+    text = chunk(b"tEXt", b"Comment\0a text") + chunk(b"zTXt", b"a\0\0" + zlib.compress(b"more"))
+    path.write_bytes(content[:middle] + text + content[middle:-12] + text + content[-12:])
+    np.testing.assert_array_equal(read_image(path).pixels, picture)
+
+
 HOSTILE = Path(__file__).parents[4] / "shared/hostile"
 BROKE_IT_ONCE = (
-    "png_sar2.png", "sar65535.mkv", "sar100_hd.mp4", "v16k16k.mp4",
+    "png_sar2.png", "png_ztxt.png", "sar65535.mkv", "sar100_hd.mp4", "v16k16k.mp4",
     "png_16k_gray1.png", "gif_16k_2.gif", "w_2ghz.wav", "w_1hz_10h.wav",
 )  # fmt: skip
 

@@ -285,3 +285,51 @@ def test_an_index_at_the_end_that_is_cut_off_is_an_error(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(MediaError, match="its index is missing; copy"):
         probe(path)
+
+
+HOUR_S = 3600.0
+
+
+def test_a_moment_of_sound_in_hours_of_nothing_is_refused(tmp_path: Path) -> None:
+    beep = tone(440, 0.5)
+    between = write(tmp_path / "between.mkv", [(0.0, beep), (40 * HOUR_S, beep)])
+    with pytest.raises(MediaError, match=r"between.mkv: holds 1.0 s of sound in 40.0 h, .*; save"):
+        read_sound(between)
+    before = write(tmp_path / "before.mkv", [(2 * HOUR_S, beep)], picture_times=(0.0, 1.0))
+    with pytest.raises(MediaError, match=r"before.mkv: holds 0.5 s of sound in 2.0 h, "):
+        read_sound(before)
+    assert read_sound(between, end_s=1.0).seconds == pytest.approx(0.5, abs=0.02)
+    assert read_sound(before, start_s=2 * HOUR_S - 1).seconds == pytest.approx(1.5, abs=0.02)
+
+
+def test_a_recording_with_a_long_break_is_kept_as_it_is(tmp_path: Path) -> None:
+    speech = tone(440, 60.0, rate_hz=8_000)
+    pieces = [(0.0, speech), (1.5 * HOUR_S, speech)]
+    told: list[float] = []
+    path = write(tmp_path / "a.mkv", pieces, rate_hz=8_000)
+    sound = read_sound(path, report=told.append)
+    assert told == [pytest.approx(60.0, abs=0.2), pytest.approx(120.0, abs=0.2)]
+    assert sound.seconds == pytest.approx(1.5 * HOUR_S + 60.0, abs=0.02)
+    assert sound.warnings == ("no sound in the file from 60.0 to 5400.0 s",)
+
+
+def test_a_time_far_behind_the_end_of_the_file_is_not_believed(tmp_path: Path) -> None:
+    """The last tag of a file of 3 s says 35 s: its sound follows what stands before it."""
+    path = write(
+        tmp_path / "a.flv",
+        [(0.0, tone(440, 3.0, rate_hz=44_100))],
+        codec="pcm_s16le",
+        rate_hz=44_100,
+    )
+    whole = read_sound(path)
+    content = bytearray(path.read_bytes())
+    place, tags = 13, []
+    while place < len(content):  # kind, size, time in ms
+        tags.append(place)
+        place += 11 + int.from_bytes(content[place + 1 : place + 4]) + 4
+    last = [tag for tag in tags if content[tag] == 8][-1]
+    content[last + 4 : last + 7] = (35_000).to_bytes(3)
+    path.write_bytes(content)
+    sound = read_sound(path)
+    assert sound.seconds == pytest.approx(whole.seconds, abs=0.05)
+    assert sound.warnings == whole.warnings == ()

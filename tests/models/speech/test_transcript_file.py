@@ -1,5 +1,6 @@
 """Given transcripts: every phrase with its time, whatever the file's encoding and line ends."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,29 @@ def test_a_file_without_words_is_refused_in_one_line(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         read_transcript(tmp_path / "absent.srt")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("a.txt", "A line.\n"), ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nA cue.\n\n")],
+)
+def test_a_file_of_more_than_a_day_of_speech_is_refused_at_once(
+    tmp_path: Path, name: str, line: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(100_000 * line)
+    started = time.monotonic()
+    with pytest.raises(DataError, match=r"has 100000 (lines|cues), more than .*; cut it into"):
+        read_transcript(path)
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_file_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a terabyte of nothing
+    with pytest.raises(DataError, match="cannot be read"):
+        read_transcript(path)
 
 
 def _plain(*lines: str) -> Transcript:

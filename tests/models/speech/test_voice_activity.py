@@ -154,3 +154,35 @@ def test_the_model_is_the_one_that_the_notice_names() -> None:
     digest = hashlib.sha256((folder / "silero_vad_v6.onnx").read_bytes()).hexdigest()
     assert digest in (folder / "NOTICE").read_text(encoding="utf-8")
     assert "Silero Team" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_hours_of_digital_silence_are_not_listened_to(
+    find_speech: VoiceActivity, speech: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = voice_activity._BLOCK_WINDOWS * WINDOW_SAMPLES
+    samples = np.concatenate([speech, np.zeros(16 * block, np.float32), speech])
+    session = find_speech._session
+    runs: list[int] = []
+
+    class Counting:
+        def run(self, names: None, fed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            runs.append(len(fed["input"]))
+            outcome: list[np.ndarray] = session.run(names, fed)
+            return outcome
+
+    monkeypatch.setattr(find_speech, "_session", Counting())
+    found = find_speech.probabilities(samples)
+    assert len(runs) <= 1 + 10 + 2
+    h = c = np.zeros((1, 1, 128), np.float32)
+    listened = []
+    for windows in voice_activity._blocks(samples):
+        out, h, c = session.run(None, {"input": windows, "h": h, "c": c})
+        listened.append(out)
+    expected = np.concatenate(listened)
+    silent = slice(-(-len(speech) // WINDOW_SAMPLES) + 1, -len(speech) // WINDOW_SAMPLES)
+    np.testing.assert_allclose(found[silent], expected[silent], atol=1e-4)
+    length_s = len(samples) / SAMPLE_RATE_HZ
+    same = [voice_activity._spans(each, length_s) for each in (found, expected)]
+    assert len(same[0]) == len(same[1])
+    for one, other in zip(*same, strict=True):
+        assert (one.start_s, one.end_s) == pytest.approx((other.start_s, other.end_s), abs=0.1)
