@@ -124,6 +124,7 @@ class TrainConfig:
     fusion: str = "hbf"
     norm_order: str = "post"
     temporal_alignment: bool = True  # False: H is learned tokens, the same for all samples
+    near_in_time: bool = False  # steps near a word reach it more easily; only with the former
     semantic_alignment: bool = True  # False: the two semantic pairs go
     supervised_contrast: bool = True  # False: the eight supervised pairs go
     position_dropout: float = 0.1

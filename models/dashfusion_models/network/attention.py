@@ -32,10 +32,17 @@ def attend(
     *,
     real: Bool[Tensor, "b k"],
     heads: int,
+    bias: Float[Tensor, "b heads q k"] | None = None,
 ) -> Float[Tensor, "b q inner"]:
-    """Scaled dot-product attention over the real keys, head by head; scale 1/sqrt(head width)."""
+    """Scaled dot-product attention over the real keys, head by head; scale 1/sqrt(head width).
+
+    `bias` is added to the scaled products.
+    """
     q, k, v = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value))
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None, :])
+    mask = real[:, None, None, :]
+    if bias is not None:
+        mask = bias.to(q.dtype).masked_fill(~mask, -torch.inf)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return mixed.transpose(1, 2).flatten(2)
 
 
@@ -81,9 +88,12 @@ class SharedQueryAttention(nn.Module):
         self.output = nn.Linear(inner, width)
 
     def forward(
-        self, query: Float[Tensor, "b q d"], sources: Mapping[str, Sequence]
+        self,
+        query: Float[Tensor, "b q d"],
+        sources: Mapping[str, Sequence],
+        biases: Mapping[str, Float[Tensor, "b heads q _k"]] | None = None,
     ) -> Float[Tensor, "b q d"]:
-        """Sum what `query` hears from each source, projected back to d."""
+        """Sum what `query` hears from each source, projected back to d; `biases` as in `attend`."""
         asked = self.query(query)
         heard = [
             attend(
@@ -92,6 +102,7 @@ class SharedQueryAttention(nn.Module):
                 self.values[m](source.values),
                 real=source.real,
                 heads=self.heads,
+                bias=None if biases is None else biases[m],
             )
             for m, source in sources.items()
         ]

@@ -53,6 +53,7 @@ class NetworkConfig:
     context_tokens: int = 0  # word pieces said before that the text encoder sees too (ours)
     fusion: str = "hbf"  # a key of FUSIONS in fusions.py
     temporal_alignment: bool = True  # False: H is p learned tokens (paper, table IV)
+    near_in_time: bool = False  # what is near a word in time reaches it more easily (ours)
     norm_order: NormOrder = "post"
     position_dropout: float = 0.1
     encoder_dropout: float = 0.5  # the code's constructor default, probably not meant

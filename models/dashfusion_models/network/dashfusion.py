@@ -71,7 +71,12 @@ class DashFusion(nn.Module):
         self.absent_audio = nn.Parameter(0.02 * torch.randn(1, width))
         self.absent_vision = nn.Parameter(0.02 * torch.randn(1, width))
         self.alignment: TemporalAlignment | LearnedTokens = (
-            TemporalAlignment(width, config.heads, config.alignment_head_width)
+            TemporalAlignment(
+                width,
+                config.heads,
+                config.alignment_head_width,
+                near_in_time=config.near_in_time,
+            )
             if config.temporal_alignment
             else LearnedTokens(width, config.bottleneck)
         )
