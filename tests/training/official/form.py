@@ -23,6 +23,8 @@ kind="agreement"  A text has four slots of one word each. One slot holds a marke
                   was heard and seen at the moment of the marker. The other slots are noise, so a
                   model that averages over time cannot exceed a correlation of about 0.71. No
                   frame is zeroed in this kind, for a slot must keep its place.
+kind="moment"     As "agreement" without the clock: nothing but the place of a frame tells its slot,
+                  so a voice or a face whose frames change places says something else.
 
 The mean is stretched to the label range and rounded to a multiple of 0.2, the benchmarks' grid.
 """
@@ -44,7 +46,7 @@ from transformers import BertConfig, BertModel
 
 from dashfusion_training.benchmarks import Benchmark, benchmark
 
-Kind = Literal["sum", "agreement"]
+Kind = Literal["sum", "agreement", "moment"]
 
 SAYS = {"awful": -1.0, "poor": -0.5, "fair": 0.0, "good": 0.5, "superb": 1.0}  # kind="sum"
 MARKERS = {"terrible": -1.0, "bad": -1.0, "great": 1.0, "lovely": 1.0}  # kind="agreement"
@@ -100,7 +102,7 @@ def official_split(
         audio_levels.append(audio)
         vision_levels.append(vision)
     wide = np.float64 if form.name == "sims" else np.float32  # an official file may hold either
-    drops = kind == "sum"
+    form_of_frames = {"clock": kind == "agreement", "drops": kind == "sum"}
     labels = _on_grid(parts.mean(axis=1), form)
     data = {
         "id": [
@@ -109,10 +111,10 @@ def official_split(
         "raw_text": np.array(texts),
         "text_bert": _text_bert(texts, _tokens(form)),
         "audio": _frames(
-            audio_levels, form.audio_steps, form.audio_dims, draw, -np.inf, clock=not drops
+            audio_levels, form.audio_steps, form.audio_dims, draw, -np.inf, **form_of_frames
         ).astype(wide),
         "vision": _frames(
-            vision_levels, form.vision_steps, form.vision_dims, draw, np.nan, clock=not drops
+            vision_levels, form.vision_steps, form.vision_dims, draw, np.nan, **form_of_frames
         ).astype(np.float32),
         "audio_lengths": [len(levels) for levels in audio_levels],
         "vision_lengths": [len(levels) for levels in vision_levels],
@@ -183,10 +185,11 @@ def _frames(
     flaw: float,
     *,
     clock: bool,
+    drops: bool,
 ) -> np.ndarray:
-    """Noise around the levels, padded to `steps`; every third sample has a flaw or a lost frame.
+    """Noise around the levels, padded to `steps`; every third sample has a flaw.
 
-    With a `clock` no frame is lost, and features 1 to 4 tell the slot.
+    With a `clock` features 1 to 4 tell the slot; with `drops` every third sample loses a frame.
     """
     values = np.zeros((len(levels), steps, dims), np.float32)
     noise = NOISE * min(1.0, NOISY_DIMS / dims) ** 0.5
@@ -199,7 +202,7 @@ def _frames(
             values[k, np.arange(length), 1 + slots] += 1.0
         if k % 3 == 0:
             values[k, int(draw.integers(0, length)), int(draw.integers(1, dims))] = flaw
-        if k % 3 == 1 and not clock:
+        if k % 3 == 1 and drops:
             values[k, int(draw.integers(0, length - 1))] = 0.0
     return values
 
