@@ -9,7 +9,13 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dashfusion_cli.render.wording import signed, strongest, without_in, without_steering
+from dashfusion_cli.render.wording import (
+    signed,
+    strongest,
+    without_controls,
+    without_in,
+    without_steering,
+)
 from dashfusion_models.analysis import Analysis
 from dashfusion_models.records import MODALITIES
 
@@ -112,5 +118,5 @@ def csv_text(value: str | None) -> str:
     """Return a cell that no spreadsheet takes for a formula, and no terminal for an order."""
     if value is None:
         return ""
-    shown = without_steering(value)
-    return f"'{shown}" if shown.startswith(_FORMULA_STARTS) else shown
+    text = without_controls(value)
+    return f"'{text}" if without_steering(text).startswith(_FORMULA_STARTS) else text

@@ -8,7 +8,7 @@ from html import escape
 
 from dashfusion_cli.render.captions import Caption, captions_of
 from dashfusion_cli.render.sign_colors import ON_DARK, sign_of
-from dashfusion_cli.render.wording import left_out, part_of, without_steering
+from dashfusion_cli.render.wording import left_out, part_of, without_controls
 from dashfusion_models.analysis import Analysis, Segment
 
 __all__ = ["render_srt", "render_vtt"]
@@ -63,7 +63,7 @@ def render_vtt(analysis: Analysis, *, scores: bool = False) -> bytes:
 
 
 def _file_of(blocks: Sequence[str]) -> bytes:
-    return without_steering("\n".join(blocks)).encode("utf-8", "replace")
+    return without_controls("\n".join(blocks)).encode("utf-8", "replace")
 
 
 def _captions(analysis: Analysis) -> Iterator[tuple[Segment, Caption]]:

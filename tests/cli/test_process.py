@@ -162,6 +162,12 @@ def test_a_signal_leaves_no_half_written_file(
     assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
 
 
+def heed_signals() -> None:
+    """Take signals as usual, also where who runs the tests ignores them, as nohup does."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 def begun(program: list[str], text: str, out: Path) -> subprocess.Popen[str]:
     """The program in the middle of its second file, of this text."""
     arguments = [*clips(out.parent, "quick", text), "--format", "json", "-o", str(out)]
@@ -169,7 +175,7 @@ def begun(program: list[str], text: str, out: Path) -> subprocess.Popen[str]:
         [*program, "analyze", *arguments],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_signals,
     )
     assert process.stderr is not None
     while "one begins" not in process.stderr.readline():
@@ -191,6 +197,7 @@ def test_a_signal_ends_it_soon_whatever_its_threads_do(
         _, stderr = process.communicate(timeout=20)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == code
     assert time.monotonic() - started < 5.0  # 0.4 s, on a machine that has nothing else to do
     assert "Traceback" not in stderr
@@ -208,6 +215,7 @@ def test_the_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         process.communicate(timeout=20)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 130
     assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
 

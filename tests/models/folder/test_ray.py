@@ -78,7 +78,11 @@ def ray_engine(house: House, cluster: Cluster, **limits: float) -> RayEngine:
 
 
 def hosts() -> list[psutil.Process]:
-    found = psutil.Process().children(recursive=True)
+    found = [
+        p
+        for p in psutil.Process().children(recursive=True)
+        if p.status() != psutil.STATUS_ZOMBIE  # ended, which nobody has asked for yet
+    ]
     return [p for p in found if "ray::RayHost" in " ".join(p.cmdline())]
 
 

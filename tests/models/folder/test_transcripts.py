@@ -186,7 +186,7 @@ def test_the_work_of_a_job_takes_its_transcript(monkeypatch: pytest.MonkeyPatch)
             return {}
 
     class Loaded:
-        def analyze(self, path: str, options: Any) -> Found:
+        def analyze(self, path: str, options: Any, *, report: Any) -> Found:
             asked.append((path, options.transcript, options.segments))
             return Found()
 
