@@ -10,6 +10,7 @@ import torch
 # A file's tests run in one process: whoever begins the longest last leaves the others idle.
 _LONGEST = (
     "test_reproduce.py",
+    "test_planted.py",
     "test_train.py",
     "test_interruption.py",
     "test_processes.py",

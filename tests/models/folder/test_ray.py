@@ -58,6 +58,9 @@ class Kept(Cluster):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
+    before = psutil.Process().children(
+        recursive=True
+    )  # of other tests, as multiprocessing's tracker
     sys.path.insert(0, str(HERE))
     try:
         own = Cluster.start(cores=2)
@@ -66,7 +69,7 @@ def cluster() -> Iterator[Cluster]:
     assert [node.address for node in own.nodes()] == ["127.0.0.1"]
     kept = Kept(is_own=True, stack=contextlib.ExitStack())
     yield kept
-    programs = psutil.Process().children(recursive=True)
+    programs = [p for p in psutil.Process().children(recursive=True) if p not in before]
     own.close()
     _, alive = psutil.wait_procs(programs, timeout=30)
     assert [p.name() for p in alive] == []
