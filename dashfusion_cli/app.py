@@ -8,7 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ from dashfusion_cli.commands import (
     train,
     weights,
 )
-from dashfusion_cli.leaving import INTERRUPTED, Signalled, end_on_signals, leave
+from dashfusion_cli.leaving import INTERRUPTED, Signalled
 from dashfusion_cli.messages import LogLines, harmless, say_error, say_note, set_loudness
 from dashfusion_cli.options import example
 from dashfusion_cli.output import StdoutClosed
@@ -36,7 +36,7 @@ from dashfusion_models.errors import DashfusionError
 from dashfusion_models.near import meant
 from dashfusion_models.privacy import asked_offline, silence_telemetry
 
-__all__ = ["app", "main", "run"]
+__all__ = ["app", "run"]
 
 _LIKE = 0.7  # of difflib's ratio: most options begin alike
 _NOT_ONE_OF = re.compile(r"'(.*)' is not one of (.*)\.")
@@ -77,12 +77,6 @@ def _root(
     ] = False,
 ) -> None:
     """Sentiment of a video from its words, voice and faces."""
-
-
-def main() -> NoReturn:
-    """Run the command line of this process and leave with its exit code."""
-    end_on_signals()
-    leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:

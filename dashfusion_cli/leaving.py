@@ -75,7 +75,7 @@ _USUAL = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class _Ending:
-    """What the signals of a process do."""
+    """Ends a process on its signals; `unwind` handles them, `watch` sees that it works."""
 
     def __init__(self) -> None:
         self._is_unwinding = False

@@ -14,7 +14,7 @@ from dashfusion_cli.render.wording import (
     strongest,
     without_controls,
     without_in,
-    without_steering,
+    without_turning,
 )
 from dashfusion_models.analysis import Analysis
 from dashfusion_models.records import MODALITIES
@@ -119,4 +119,4 @@ def csv_text(value: str | None) -> str:
     if value is None:
         return ""
     text = without_controls(value)
-    return f"'{text}" if without_steering(text).startswith(_FORMULA_STARTS) else text
+    return f"'{text}" if without_turning(text).startswith(_FORMULA_STARTS) else text

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dashfusion_cli.render.wording import without_steering
+from dashfusion_cli.render.wording import without_turning
 
 __all__ = ["Cell", "ColorSystem", "Look", "columns", "drawn", "new_table", "safe"]
 
@@ -54,7 +54,7 @@ def drawn(look: Look, *things: RenderableType) -> str:
 def safe(text: str, look: Look) -> str:
     """Replace what would steer a terminal, or what it cannot show, before widths are measured."""
     plain = "".join(" " if unicodedata.category(c) in {"Cc", "Cs"} else c for c in text)
-    plain = without_steering(plain)
+    plain = without_turning(plain)
     return plain.encode("ascii", "replace").decode("ascii") if look.ascii_only else plain
 
 

@@ -22,7 +22,7 @@ __all__ = [
     "sum_in_words",
     "without_controls",
     "without_in",
-    "without_steering",
+    "without_turning",
 ]
 
 NAMES: Mapping[str, str] = {"text": "words", "audio": "voice", "vision": "face"}
@@ -66,12 +66,12 @@ def without_controls(text: str) -> str:
     return "".join(c for c in text if c in "\t\n\r" or unicodedata.category(c) != "Cc")
 
 
-def without_steering(text: str) -> str:
-    """Leave out what steers a terminal or turns the order of letters; line ends and tabs stay.
+def without_turning(text: str) -> str:
+    """Leave out what turns the order of letters.
 
     For what is only looked at: in a file of words the writing of Arabic and Hebrew needs it.
     """
-    return "".join(c for c in without_controls(text) if c not in _TURNING)
+    return "".join(c for c in text if c not in _TURNING)
 
 
 def by_each(values: Mapping[str, float | None], scale: tuple[float, float]) -> str:

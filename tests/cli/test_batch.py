@@ -31,7 +31,7 @@ from planted_work import PlantedTask
 task = PlantedTask({log!r}, padding={padding})
 batch._engine = lambda asked, session, files: LocalEngine(task, workers=asked["workers"] or 2)
 if __name__ == "__main__":
-    from dashfusion_cli.app import main
+    from dashfusion_cli.__main__ import main
     main()
 """
 

@@ -54,7 +54,7 @@ module.Analyzer, module.AnalyzeOptions = Analyzer, AnalyzeOptions
 sys.modules["dashfusion_models.analyzer"] = module
 from dashfusion_cli import leaving
 leaving._UNWIND_S = {unwind_s}
-from dashfusion_cli.app import main
+from dashfusion_cli.__main__ import main
 main()
 """
 

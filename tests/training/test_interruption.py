@@ -131,7 +131,7 @@ def test_of_several_seeds_the_one_under_way_is_saved(
 
 LOGS_EVERY_STEP = (
     "import sys, dashfusion_training.run as run; run.LOG_EVERY = 1; "
-    "from dashfusion_cli.app import main; main()"
+    "from dashfusion_cli.__main__ import main; main()"
 )
 
 

@@ -108,7 +108,7 @@ def test_killed_three_times_the_numbers_are_the_same(
     often = [
         sys.executable, "-c",
         "import sys, dashfusion_training.run as run; run.SAVE_EVERY_S = 0.0; "
-        "from dashfusion_cli.app import main; main()",
+        "from dashfusion_cli.__main__ import main; main()",
     ]  # fmt: skip
     command = [*often, *train_command(films, tiny_encoder, tmp_path / "parts")[3:]]
     draw = random.Random(5)

@@ -41,7 +41,7 @@ sys.path[:0] = {roots!r}
 from dashfusion_models import folder
 from planted_work import PlantedTask
 folder.AnalyzeTask = lambda **_: PlantedTask({log!r})
-from dashfusion_cli.app import main
+from dashfusion_cli.__main__ import main
 main()
 """
 
@@ -58,9 +58,8 @@ class Kept(Cluster):
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    before = psutil.Process().children(
-        recursive=True
-    )  # of other tests, as multiprocessing's tracker
+    # Of other tests, as multiprocessing's tracker, which lives as long as this process.
+    before = psutil.Process().children(recursive=True)
     sys.path.insert(0, str(HERE))
     try:
         own = Cluster.start(cores=2)
